@@ -1,0 +1,39 @@
+/** Unit specs sit beside the code; integration, flow and fault specs under test/ need the stack that `npm run specs` starts. */
+const shared = {
+  testEnvironment: 'node',
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: {
+    '^.+\\.ts$': [
+      '@swc/jest',
+      {
+        jsc: {
+          target: 'es2024',
+          parser: { syntax: 'typescript', decorators: true },
+          transform: { legacyDecorator: true, decoratorMetadata: true, useDefineForClassFields: false },
+        },
+        module: { type: 'es6' },
+      },
+    ],
+  },
+  moduleNameMapper: {
+    '^#libs/([^/]+)$': '<rootDir>/libs/$1/src/index.ts',
+    '^(\\.{1,2}/.*)\\.js$': '$1',
+  },
+  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.holdfast/'],
+};
+
+const project = (displayName, ...globs) => ({
+  ...shared,
+  displayName,
+  testMatch: globs.map((glob) => `<rootDir>/${glob}`),
+});
+
+export default {
+  testTimeout: 60_000,
+  projects: [
+    project('unit', 'libs/**/*.spec.ts', 'apps/**/*.spec.ts', 'dev/**/*.spec.ts'),
+    project('integration', 'test/integration/**/*.spec.ts'),
+    project('flow', 'test/flow/**/*.spec.ts'),
+    project('faults', 'test/faults/**/*.spec.ts'),
+  ],
+};
