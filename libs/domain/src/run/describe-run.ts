@@ -1,0 +1,84 @@
+import { failureRules, type FailureClass } from '../failure/failure-class.js';
+import type { RunProgress, RunStatus, Waiting } from './run-status.js';
+
+/** What a sentence about a run needs to know. Instants are ISO 8601. */
+export interface DescribableRun {
+  readonly status: RunStatus;
+  readonly waiting: Waiting | null;
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  readonly nextAttemptAt: string | null;
+  readonly progress: RunProgress | null;
+  readonly failure: { readonly class: FailureClass } | null;
+}
+
+/** The state of a run in words for the person who waits. `now` in epoch ms. */
+export function describeRun(run: DescribableRun, now: number): string {
+  switch (run.status) {
+    case 'queued':
+      return describeQueued(run.waiting);
+    case 'running':
+      return describeRunning(run, now);
+    case 'retrying':
+      return describeRetrying(run, now);
+    case 'needs_review':
+      return `Needs review: ${becauseOf(run)}. Support has been told; the run is kept and can go on from where it stopped.`;
+    case 'completed':
+      return 'Completed.';
+    case 'failed':
+      return `Failed: ${becauseOf(run)}.`;
+    case 'cancelled':
+      return 'Cancelled.';
+  }
+}
+
+function describeQueued(waiting: Waiting | null): string {
+  if (waiting?.reason === 'outage') {
+    return 'Queued: the AI service has an outage. The run keeps its place and goes on by itself.';
+  }
+  if (waiting?.reason === 'paused')
+    return 'Queued: paused by an operator. The run keeps its place.';
+  return 'Queued: waiting for a free worker.';
+}
+
+function describeRunning(run: DescribableRun, now: number): string {
+  if (run.waiting?.reason === 'throttled') {
+    return `Running: the AI service is busy, going on ${inAbout(run.waiting.until, now)}.`;
+  }
+  if (run.waiting?.reason === 'backoff') {
+    return `Running: short pause after a fault, going on ${inAbout(run.waiting.until, now)}.`;
+  }
+  if (run.waiting?.reason === 'outcome_unknown') {
+    return 'Running: looking up the answer to a call whose reply was lost.';
+  }
+  return run.progress ? `Running: ${describeProgress(run.progress)}.` : 'Running.';
+}
+
+/** "Extracting requirements, 7 of 23" or "Answering (step 1 of 1)": measured, never a guess. */
+export function describeProgress(progress: RunProgress): string {
+  if (progress.itemsTotal !== null) {
+    return `${progress.step}, ${progress.itemsDone ?? 0} of ${progress.itemsTotal}`;
+  }
+  const current = Math.min(progress.stepsDone + 1, progress.stepsTotal);
+  return `${progress.step} (step ${current} of ${progress.stepsTotal})`;
+}
+
+function describeRetrying(run: DescribableRun, now: number): string {
+  const why = run.failure ? failureRules[run.failure.class].people : 'the last try did not succeed';
+  const when = inAbout(run.nextAttemptAt, now);
+  return `Retrying: ${why}. Attempt ${run.attempt} of ${run.maxAttempts}, next try ${when}. You need not do anything.`;
+}
+
+function becauseOf(run: DescribableRun): string {
+  return run.failure ? failureRules[run.failure.class].people : 'the reason was not recorded';
+}
+
+/** "in about 40 s": rounded up, so that nothing ever comes later than was said. */
+function inAbout(instant: string | null, now: number): string {
+  if (instant === null) return 'as soon as possible';
+  const seconds = Math.ceil((Date.parse(instant) - now) / 1000);
+  if (seconds <= 1) return 'now';
+  if (seconds < 90) return `in about ${seconds} s`;
+  const minutes = Math.ceil(seconds / 60);
+  return minutes < 90 ? `in about ${minutes} min` : `in about ${Math.ceil(minutes / 60)} h`;
+}
