@@ -1,0 +1,6 @@
+/** Every message on the wire, one class each: HTTP bodies, Kafka messages, topics. */
+export * from './messages/topics.js';
+export * from './messages/run-requested.js';
+export * from './messages/run-events.js';
+export * from './messages/work-headers.js';
+export * from './messages/parse-message.js';

@@ -1,0 +1,53 @@
+import 'reflect-metadata';
+import { plainToInstance, type ClassConstructor } from 'class-transformer';
+import { validateSync, type ValidationError } from 'class-validator';
+import { RUN_REQUESTED, RunRequested } from './run-requested.js';
+import { runEventClassOf, runEventNameOf, type RunEvent } from './run-events.js';
+
+/** What a message's data turned out to be. Unknown fields are ignored; unknown types are told apart from broken ones. */
+export type Parsed<T> =
+  | { readonly kind: 'parsed'; readonly value: T }
+  | { readonly kind: 'unknown_type'; readonly type: string }
+  | { readonly kind: 'invalid'; readonly problems: readonly FieldProblem[] };
+
+export interface FieldProblem {
+  /** JSON Pointer (RFC 6901) to the field. */
+  readonly pointer: string;
+  readonly message: string;
+}
+
+interface TypedData {
+  readonly type: string;
+  readonly data: unknown;
+}
+
+export function parseRunRequested(message: TypedData): Parsed<RunRequested> {
+  if (message.type !== RUN_REQUESTED) return { kind: 'unknown_type', type: message.type };
+  return parseAs(RunRequested, message.data);
+}
+
+export function parseRunEvent(message: TypedData): Parsed<RunEvent> {
+  const name = runEventNameOf(message.type);
+  if (!name) return { kind: 'unknown_type', type: message.type };
+  const parsed = parseAs(runEventClassOf(name) as ClassConstructor<object>, message.data);
+  if (parsed.kind !== 'parsed') return parsed;
+  // The class was chosen by the name: the pair is one member of the union.
+  return { kind: 'parsed', value: { name, data: parsed.value } as RunEvent };
+}
+
+function parseAs<T extends object>(type: ClassConstructor<T>, data: unknown): Parsed<T> {
+  if (typeof data !== 'object' || data === null || Array.isArray(data)) {
+    return { kind: 'invalid', problems: [{ pointer: '', message: 'must be a JSON object' }] };
+  }
+  const value = plainToInstance(type, data);
+  const errors = validateSync(value, { forbidUnknownValues: true });
+  if (errors.length === 0) return { kind: 'parsed', value };
+  return { kind: 'invalid', problems: errors.flatMap((error) => fieldProblems(error, '')) };
+}
+
+/** class-validator's error tree as a flat list of JSON Pointers. */
+export function fieldProblems(error: ValidationError, parent: string): FieldProblem[] {
+  const pointer = `${parent}/${error.property.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+  const own = Object.values(error.constraints ?? {}).map((message) => ({ pointer, message }));
+  return [...own, ...(error.children ?? []).flatMap((child) => fieldProblems(child, pointer))];
+}

@@ -1,0 +1,59 @@
+import {
+  IsArray,
+  IsIn,
+  IsInt,
+  IsISO8601,
+  IsNotEmpty,
+  IsObject,
+  IsOptional,
+  IsString,
+  Matches,
+  Min,
+} from 'class-validator';
+import { runPriorities, type RunPriority } from '#libs/domain';
+
+export const RUN_REQUESTED = 'dev.holdfast.run.requested.v1';
+
+/** Ask the processor to carry a run. Holds references; the input and the documents are in the content store. */
+export class RunRequested {
+  @Matches(/^run_[0-9a-f-]{36}$/)
+  runId!: string;
+
+  @IsString()
+  @IsNotEmpty()
+  tenant!: string;
+
+  @IsString()
+  @IsNotEmpty()
+  workflow!: string;
+
+  /** Pinned when the run was accepted. */
+  @IsInt()
+  @Min(1)
+  workflowVersion!: number;
+
+  /** The run's input, as JSON, in the content store. */
+  @IsString()
+  @IsNotEmpty()
+  inputRef!: string;
+
+  @IsArray()
+  @IsString({ each: true })
+  documents!: string[];
+
+  @IsIn(runPriorities)
+  priority!: RunPriority;
+
+  /** The caller's deadline, wall-clock; null where there is none. */
+  @IsOptional()
+  @IsISO8601()
+  deadlineAt!: string | null;
+
+  /** The caller's own id for what this run is about. */
+  @IsOptional()
+  @IsString()
+  reference!: string | null;
+
+  @IsObject()
+  labels!: Record<string, string>;
+}
