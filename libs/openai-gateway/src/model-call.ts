@@ -1,0 +1,90 @@
+/**
+ * One model call, as the rest of Holdfast sees it: what is asked, on whose behalf, and what came of it.
+ * Nothing here knows OpenAI's wire format, and nothing here carries prompt or output text but the fields named for it.
+ */
+import type { FailureClass } from '#libs/domain';
+
+export interface ModelCallRequest {
+  readonly tenant: string;
+  /** The bare UUID of the run. */
+  readonly runId: string;
+  /** Position of the step in its workflow, from 0. */
+  readonly step: number;
+  /** Position of the item inside a `map` step; 0 outside one. */
+  readonly item: number;
+  /** + 1 for every new call of the same item after one that ended without a result. */
+  readonly try: number;
+  readonly model: string;
+  readonly instructions: string;
+  readonly input: string;
+  /** Asks for JSON that fits a strict schema; without it the model answers in text. */
+  readonly output?: { readonly name: string; readonly schema: object };
+  /** At least 16. Counts reasoning tokens too. */
+  readonly maxOutputTokens: number;
+  /** `background`: OpenAI works on its own, we store the response id and poll. `foreground`: one open request, for short answers. */
+  readonly mode: 'background' | 'foreground';
+  /** From the moment the call is sent, over every owner that follows it. */
+  readonly callTimeoutMs: number;
+  /** What becomes of a call whose outcome cannot be known: a person decides, or it is sent again (and may be paid twice). */
+  readonly whenUnknown: 'hold' | 'resend';
+}
+
+/** The claim under which a call is made. A call is sent only while its owner still holds the run. */
+export interface CallOwner {
+  /** Grows with every claim of the run; the ledger refuses to send under an older one. */
+  readonly fence: bigint;
+  /** Fires when the owner stops working on the run: shutdown, lease lost, run cancelled. */
+  readonly signal: AbortSignal;
+  /** By the monotonic clock, with the owner's own safety margin. */
+  readonly isLeaseAlive: () => boolean;
+}
+
+export type ModelCallOutcome =
+  | CompletedCall
+  | { readonly kind: 'failed'; readonly callId: string; readonly failure: CallFailure }
+  /** The fence is lost or a cancel was requested: nothing was sent. */
+  | { readonly kind: 'not_owner' }
+  /** The owner's signal fired. The call stays open in the ledger; the next owner picks it up. */
+  | { readonly kind: 'aborted' };
+
+export interface CompletedCall {
+  readonly kind: 'completed';
+  readonly callId: string;
+  readonly output: ModelOutput;
+  readonly usage: Usage;
+  readonly responseId: string;
+  readonly requestId: string | null;
+  /** The dated snapshot that answered (`gpt-5.2-2026-01-15`), not the alias that was asked for. */
+  readonly model: string;
+  /** Taken from the ledger: nothing was paid again. */
+  readonly reused: boolean;
+}
+
+/** A refusal is a result, delivered as such: it was paid for, and asking again would pay again. */
+export type ModelOutput =
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'refusal'; readonly text: string };
+
+export interface CallFailure {
+  readonly class: FailureClass;
+  /** Stable: OpenAI's own error code where it gave one, else ours. */
+  readonly code: string;
+  readonly httpStatus: number | null;
+  readonly requestId: string | null;
+  readonly responseId: string | null;
+  /** For support. At most 1 KB, and no prompt or output text in it. */
+  readonly message: string;
+  /** A minimum that OpenAI asked for, not a suggestion. */
+  readonly retryAfterMs: number | null;
+  readonly paid: 'no' | 'maybe' | 'yes';
+}
+
+export interface Usage {
+  readonly inputTokens: number;
+  /** Part of `inputTokens`. */
+  readonly cachedInputTokens: number;
+  readonly outputTokens: number;
+  /** Part of `outputTokens`. */
+  readonly reasoningTokens: number;
+  readonly totalTokens: number;
+}
