@@ -41,7 +41,10 @@ export type ParsedWorkPosition =
 export function parseWorkPosition(headers: Readonly<Record<string, string>>): ParsedWorkPosition {
   const dispatch = wholeNumber(headers[workHeaders.dispatch]);
   if (dispatch === null || dispatch < 1) {
-    return { kind: 'invalid', reason: `header ${workHeaders.dispatch} must be a whole number from 1` };
+    return {
+      kind: 'invalid',
+      reason: `header ${workHeaders.dispatch} must be a whole number from 1`,
+    };
   }
   const hop = wholeNumber(headers[workHeaders.hop] ?? '0');
   if (hop === null) {
@@ -50,7 +53,10 @@ export function parseWorkPosition(headers: Readonly<Record<string, string>>): Pa
   const notBefore = headers[workHeaders.notBefore];
   const notBeforeMs = notBefore === undefined ? null : wholeNumber(notBefore);
   if (notBefore !== undefined && notBeforeMs === null) {
-    return { kind: 'invalid', reason: `header ${workHeaders.notBefore} must be epoch milliseconds` };
+    return {
+      kind: 'invalid',
+      reason: `header ${workHeaders.notBefore} must be epoch milliseconds`,
+    };
   }
   return { kind: 'parsed', position: { dispatch, hop, notBeforeMs } };
 }
