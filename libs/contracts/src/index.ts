@@ -4,3 +4,4 @@ export * from './messages/run-requested.js';
 export * from './messages/run-events.js';
 export * from './messages/work-headers.js';
 export * from './messages/parse-message.js';
+export * from './http/index.js';

@@ -1,0 +1,7 @@
+/** What travels over HTTP: bodies, queries, views, problems. */
+export * from './problems.js';
+export * from './check-fields.js';
+export * from './json-limits.js';
+export * from './submit-run.js';
+export * from './list-runs.js';
+export * from './views.js';

@@ -1,0 +1,77 @@
+import type { RunFailure, RunPriority, RunProgress, RunStatus, Waiting } from '#libs/domain';
+import type { UsagePart } from '../messages/run-events.js';
+
+/** What `GET /v1/runs/{id}` and `POST /v1/runs` answer. Instants are ISO 8601. */
+export interface RunView {
+  readonly id: string;
+  readonly tenant: string;
+  readonly workflow: string;
+  readonly workflowVersion: number;
+  readonly status: RunStatus;
+  /** Grows by one with each event of the run. */
+  readonly version: number;
+  /** Grows with each change of the view that no event made. */
+  readonly revision: number;
+  readonly cancelling: boolean;
+  readonly redrivePending: boolean;
+  readonly discardPending: boolean;
+  readonly completionPending: boolean;
+  readonly supersededBy: string | null;
+  /** The state in words for the person who waits. */
+  readonly message: string;
+  readonly waiting: Waiting | null;
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  readonly nextAttemptAt: string | null;
+  readonly progress: RunProgress | null;
+  readonly usage: UsagePart | null;
+  readonly reference: string | null;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly priority: RunPriority;
+  readonly documents: readonly string[];
+  readonly deadlineAt: string | null;
+  readonly failure: RunFailure | null;
+  readonly createdAt: string;
+  readonly startedAt: string | null;
+  readonly endedAt: string | null;
+  readonly links: {
+    readonly self: string;
+    readonly events: string;
+    /** null until the run is completed. */
+    readonly result: string | null;
+  };
+}
+
+/** What `GET /v1/runs` answers; the next page is in `Link: rel="next"` too. */
+export interface RunPage {
+  readonly runs: readonly RunView[];
+  readonly next: string | null;
+}
+
+/** One fact of a run's history, as `GET /v1/runs/{id}/events` gives it in JSON and in a stream. */
+export interface RunHistoryEntry {
+  /** `ce_id` of the event: drop repeats by it. */
+  readonly id: string;
+  readonly type: string;
+  readonly version: number;
+  readonly status: RunStatus;
+  readonly occurredAt: string;
+  /** The state after this event, in words. */
+  readonly message: string;
+  /** The event as it was published. */
+  readonly data: unknown;
+}
+
+export interface RunHistory {
+  readonly events: readonly RunHistoryEntry[];
+}
+
+/** What `POST /v1/documents` answers. */
+export interface DocumentView {
+  readonly id: string;
+  readonly fileName: string | null;
+  readonly mediaType: string;
+  readonly sizeBytes: number;
+  /** The same bytes were there before: nothing was stored twice. */
+  readonly alreadyStored: boolean;
+}
