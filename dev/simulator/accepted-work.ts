@@ -1,0 +1,179 @@
+/**
+ * The responses that the stand-in has accepted, and what OpenAI would bill for them.
+ *
+ * (A1) A model execution is charged once, in the moment it is accepted; cancelled while still queued, it is not charged.
+ * (A2) With a data file every change is written before it is answered, so that a restart forgets nothing.
+ */
+import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type {
+  Response,
+  ResponseCreateParamsNonStreaming,
+  ResponseStatus,
+  ResponseUsage,
+} from 'openai/resources/responses/responses';
+import type { WorkResult } from './model-work.js';
+import { snapshotOf } from './model-work.js';
+
+export interface AcceptedWork {
+  readonly id: string;
+  readonly request: ResponseCreateParamsNonStreaming;
+  readonly acceptedAtMs: number;
+  readonly workMs: number;
+  readonly result: WorkResult;
+  readonly cancelledAtMs: number | null;
+}
+
+export interface Charge {
+  readonly responseId: string;
+  readonly callId: string | null;
+  readonly runId: string | null;
+  readonly model: string;
+  readonly chargedAt: string;
+}
+
+export interface Charges {
+  readonly total: number;
+  readonly byCallId: Readonly<Record<string, number>>;
+  readonly byRunId: Readonly<Record<string, number>>;
+  readonly charges: readonly Charge[];
+}
+
+/** The first fifth of a background response's time is spent in the queue. */
+const queuedShare = 0.2;
+
+export class AcceptedWorks {
+  readonly #works = new Map<string, AcceptedWork>();
+  readonly #dataFile: string | null;
+
+  constructor(dataFile: string | null) {
+    this.#dataFile = dataFile;
+    if (dataFile === null) return;
+    mkdirSync(dirname(dataFile), { recursive: true });
+    if (existsSync(dataFile)) this.#read(readFileSync(dataFile, 'utf8'));
+  }
+
+  add(work: AcceptedWork): void {
+    this.#write(work); // (A2)
+    this.#works.set(work.id, work);
+  }
+
+  find(id: string): AcceptedWork | undefined {
+    return this.#works.get(id);
+  }
+
+  /** Repeatable, and without effect on what has ended. */
+  cancel(work: AcceptedWork, nowMs: number): AcceptedWork {
+    const status = statusOf(work, nowMs);
+    if (status !== 'queued' && status !== 'in_progress') return work;
+    const cancelled = { ...work, cancelledAtMs: nowMs };
+    this.add(cancelled);
+    return cancelled;
+  }
+
+  charges(): Charges {
+    const charges = [...this.#works.values()].filter(isCharged).map(toCharge);
+    return {
+      total: charges.length,
+      byCallId: countBy(charges, (charge) => charge.callId),
+      byRunId: countBy(charges, (charge) => charge.runId),
+      charges,
+    };
+  }
+
+  #read(lines: string): void {
+    for (const line of lines.split('\n')) {
+      const work = parseLine(line);
+      if (work !== null) this.#works.set(work.id, work);
+    }
+  }
+
+  #write(work: AcceptedWork): void {
+    if (this.#dataFile !== null) appendFileSync(this.#dataFile, `${JSON.stringify(work)}\n`);
+  }
+}
+
+/** A line cut short by a kill was never answered: forget it. */
+function parseLine(line: string): AcceptedWork | null {
+  try {
+    return JSON.parse(line) as AcceptedWork;
+  } catch {
+    return null;
+  }
+}
+
+export function statusOf(work: AcceptedWork, nowMs: number): ResponseStatus {
+  if (work.cancelledAtMs !== null) return 'cancelled';
+  const ageMs = nowMs - work.acceptedAtMs;
+  if (ageMs >= work.workMs) return work.result.status;
+  return work.request.background === true && ageMs < work.workMs * queuedShare
+    ? 'queued'
+    : 'in_progress';
+}
+
+/** `output_text` is the SDK's own addition; `usage` is null until the end, and for ever in a cancelled response. */
+export type ShownResponse = Omit<Response, 'output_text' | 'usage'> & {
+  readonly usage: ResponseUsage | null;
+};
+
+/** The response object as `GET /v1/responses/{id}` shows it at this moment. */
+export function toResponse(work: AcceptedWork, nowMs: number): ShownResponse {
+  const status = statusOf(work, nowMs);
+  const ended = status === 'completed' || status === 'incomplete' || status === 'failed';
+  const { request, result } = work;
+  return {
+    id: work.id,
+    object: 'response',
+    created_at: Math.floor(work.acceptedAtMs / 1000),
+    completed_at:
+      status === 'completed' ? Math.floor((work.acceptedAtMs + work.workMs) / 1000) : null,
+    status,
+    background: request.background ?? false,
+    model: snapshotOf(request.model as string),
+    instructions: typeof request.instructions === 'string' ? request.instructions : null,
+    metadata: request.metadata ?? {},
+    max_output_tokens: request.max_output_tokens ?? null,
+    output: ended ? result.output : [],
+    usage: ended ? result.usage : null,
+    error: ended ? result.error : null,
+    incomplete_details: ended ? result.incompleteDetails : null,
+    access_programs: null,
+    parallel_tool_calls: true,
+    previous_response_id: null,
+    reasoning: { effort: null, summary: null },
+    service_tier: 'default',
+    temperature: 1,
+    text: request.text ?? { format: { type: 'text' } },
+    tool_choice: 'auto',
+    tools: [],
+    top_p: 1,
+    truncation: 'disabled',
+  };
+}
+
+/** (A1) */
+function isCharged(work: AcceptedWork): boolean {
+  if (work.result.status === 'failed') return false;
+  if (work.cancelledAtMs === null) return true;
+  return work.cancelledAtMs - work.acceptedAtMs >= work.workMs * queuedShare;
+}
+
+const toCharge = (work: AcceptedWork): Charge => ({
+  responseId: work.id,
+  callId: work.request.metadata?.call_id ?? null,
+  runId: work.request.metadata?.run_id ?? null,
+  model: snapshotOf(work.request.model as string),
+  chargedAt: new Date(work.acceptedAtMs).toISOString(),
+});
+
+function countBy(
+  charges: readonly Charge[],
+  keyOf: (charge: Charge) => string | null,
+): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const charge of charges) {
+    const key = keyOf(charge);
+    if (key !== null) counts[key] = (counts[key] ?? 0) + 1;
+  }
+  return counts;
+}

@@ -1,0 +1,131 @@
+/**
+ * A stateful stand-in for OpenAI's Responses API over HTTP, for tests and the demo: through the real SDK nothing but the
+ * address differs. It keeps what it accepted, counts what OpenAI would have billed, and does wrong what it is told to.
+ *
+ *   POST /v1/responses · GET /v1/responses/{id} · POST /v1/responses/{id}/cancel
+ *   GET /__sim/charges · GET /__sim/requests · POST /__sim/faults · DELETE /__sim/faults
+ */
+import { randomBytes } from 'node:crypto';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { AcceptedWork, Charges } from './accepted-work.js';
+import { AcceptedWorks } from './accepted-work.js';
+import type { ScriptedFault } from './faults.js';
+import { FaultScript, parseFaultScript } from './faults.js';
+import { RateLimits } from './rate-limits.js';
+import type { LoggedRequest } from './responses-api.js';
+import { ResponsesApi } from './responses-api.js';
+import { readBody, sendError, sendJson } from './send.js';
+
+export interface SimulatorOptions {
+  /** Default: any free port. */
+  readonly port?: number;
+  /** Accepted work is kept here, so that a restart forgets nothing. Default: memory only. */
+  readonly dataFile?: string;
+  readonly faults?: readonly ScriptedFault[];
+  /** The usual time of one model execution. Default 40 ms. */
+  readonly latencyMs?: number;
+}
+
+export interface Simulator {
+  /** Without `/v1`. */
+  readonly url: string;
+  /** What `OPENAI_BASE_URL` takes. */
+  readonly baseUrl: string;
+  charges(): Charges;
+  requests(): readonly LoggedRequest[];
+  find(responseId: string): AcceptedWork | undefined;
+  addFaults(faults: readonly ScriptedFault[]): void;
+  clearFaults(): void;
+  close(): Promise<void>;
+}
+
+export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
+  const works = new AcceptedWorks(options.dataFile ?? null);
+  const script = new FaultScript();
+  script.add(options.faults ?? []);
+  const api = new ResponsesApi({
+    works,
+    script,
+    limits: new RateLimits(),
+    latencyMs: options.latencyMs ?? 40,
+  });
+  const server = createServer((request, response) => {
+    route(request, response, api, works, script).catch((error: unknown) => {
+      if (!response.headersSent) sendJson(response, 500, { error: { message: String(error) } });
+      else response.destroy();
+    });
+  });
+  const port = await listen(server, options.port ?? 0);
+  const url = `http://127.0.0.1:${port}`;
+  return {
+    url,
+    baseUrl: `${url}/v1`,
+    charges: () => works.charges(),
+    requests: () => api.log,
+    find: (id) => works.find(id),
+    addFaults: (faults) => script.add(faults),
+    clearFaults: () => script.clear(),
+    close: () => close(server, api),
+  };
+}
+
+async function route(
+  request: IncomingMessage,
+  response: ServerResponse,
+  api: ResponsesApi,
+  works: AcceptedWorks,
+  script: FaultScript,
+): Promise<void> {
+  const path = new URL(request.url ?? '/', 'http://simulator').pathname;
+  const key = `${request.method} ${path}`;
+  if (key === 'GET /__sim/charges') return sendJson(response, 200, works.charges());
+  if (key === 'GET /__sim/requests') return sendJson(response, 200, api.log);
+  if (key === 'POST /__sim/faults') return addFaults(request, response, script);
+  if (key === 'DELETE /__sim/faults') {
+    script.clear();
+    return sendJson(response, 200, { faults: 0 });
+  }
+  response.setHeader('x-request-id', `req_${randomBytes(12).toString('hex')}`);
+  response.setHeader('openai-processing-ms', '5');
+  if (key === 'POST /v1/responses') return api.create(request, response);
+  const one = /^\/v1\/responses\/([^/]+)(\/cancel)?$/.exec(path);
+  if (one?.[1] !== undefined && request.method === 'GET' && one[2] === undefined)
+    return api.retrieve(one[1], request, response);
+  if (one?.[1] !== undefined && request.method === 'POST' && one[2] !== undefined)
+    return api.cancel(one[1], request, response);
+  sendError(response, 404, {
+    code: 'unknown_url',
+    message: `Unknown request URL: ${key}. Please check the URL for typos.`,
+  });
+}
+
+async function addFaults(
+  request: IncomingMessage,
+  response: ServerResponse,
+  script: FaultScript,
+): Promise<void> {
+  try {
+    const faults = parseFaultScript(JSON.parse(await readBody(request)));
+    script.add(faults);
+    sendJson(response, 200, { added: faults.length });
+  } catch (error) {
+    sendError(response, 400, { code: 'fault_script_invalid', message: String(error) });
+  }
+}
+
+function listen(server: Server, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', () => resolve((server.address() as AddressInfo).port));
+  });
+}
+
+function close(server: Server, api: ResponsesApi): Promise<void> {
+  api.stop();
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}
