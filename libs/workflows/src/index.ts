@@ -1,0 +1,26 @@
+/** Front door: what a workflow is, the catalogue of those that exist, and checking values against schemas. */
+export type {
+  CallStep,
+  ComputeStep,
+  DocumentsContract,
+  ElementOf,
+  MapItem,
+  MapStep,
+  ModelOutputFormat,
+  ModelPrompt,
+  ModelText,
+  Reading,
+  RetryPolicyOverrides,
+  Step,
+  StepContext,
+  Workflow,
+  WorkflowDocument,
+} from './workflow.js';
+export { callStep, computeStep, mapStep, type PromptDraft } from './steps.js';
+export { defineWorkflow, WorkflowInvalidError } from './define-workflow.js';
+export { createStepContext, StepOutputMissingError } from './step-context.js';
+export { WorkflowCatalogue } from './catalogue.js';
+export { workflows } from './workflows.js';
+export { checkSchema, type SchemaProblem } from './schema/check-schema.js';
+export type { FromSchema, JsonSchema } from './schema/json-schema.js';
+export type { TenderComplianceResult } from './tender-compliance/result-contract.js';

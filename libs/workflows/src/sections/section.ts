@@ -1,0 +1,32 @@
+/** What splitting a document gives: its outline, and the sections that are put before the model one by one. */
+
+/** Where something stands in a document, in the document's own words. */
+export interface Place {
+  /** As the document writes it: `3.2.1`, `Exhibit 1`, `1.08(a)`; null where it has none. */
+  readonly number: string | null;
+  readonly title: string;
+  /** Headings from the outermost to this one, as in `['Section 3 Scope of Work', '3.02 Requirements']`. */
+  readonly path: readonly string[];
+}
+
+/** Offsets count UTF-16 code units, as `String.slice` does; `end` is exclusive. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** A heading or numbered clause with the text up to the next one. The outline's entries cover the source. */
+export interface OutlineEntry extends Place, Span {}
+
+export interface Section extends Place, Span {
+  readonly words: number;
+  /** `text` is worth a call; tables of contents and headings with nothing under them are not. */
+  readonly kind: 'text' | 'contents' | 'empty';
+}
+
+export interface SplitDocument {
+  readonly outline: readonly OutlineEntry[];
+  /** In order, without gaps or overlaps: put together they are the source, character for character. */
+  readonly sections: readonly Section[];
+  readonly words: number;
+}

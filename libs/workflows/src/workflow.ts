@@ -1,0 +1,137 @@
+/**
+ * What a workflow is: an ordered list of steps with contracts at both ends.
+ *
+ * - `compute` steps are pure functions: recomputed after a takeover, never stored.
+ * - `call` steps make one model call; what they read from it is check-pointed.
+ * - `map` steps make one model call per item; each item is check-pointed on its own.
+ *
+ * The output of the last step is the run's result and must meet the `result` contract.
+ * A workflow is pinned at submit by name and version. Whatever changes what a run computes, asks or
+ * reads (prompts, schemas, how a document is split) needs a new version: runs in flight keep theirs.
+ *
+ * Everything here is pure: no clock, no randomness, no I/O. The processor supplies what steps read
+ * and performs what they ask for.
+ */
+import type { JsonSchema } from './schema/json-schema.js';
+
+export interface WorkflowDocument {
+  readonly id: string;
+  readonly fileName: string | null;
+  readonly mediaType: string;
+  readonly text: string;
+}
+
+/** What a step may look at. `input` has met the workflow's input contract. */
+export interface StepContext {
+  readonly input: unknown;
+  readonly documents: readonly WorkflowDocument[];
+  /** The output of an earlier step. Throws `StepOutputMissingError` for one that has none yet. */
+  outputOf<T>(step: Step<T>): T;
+}
+
+/** The shape that a model's answer must have; OpenAI enforces strict schemas while generating. */
+export interface ModelOutputFormat {
+  /** Letters, digits, `_` and `-`, at most 64 of them. */
+  readonly name: string;
+  readonly schema: JsonSchema;
+}
+
+/** One model call, fully spelt out. The same context always gives the same prompt. */
+export interface ModelPrompt {
+  readonly model: string;
+  /** Comes first and is the same for every item of a map, so that OpenAI's prompt cache can share it. */
+  readonly instructions: string;
+  readonly input: string;
+  readonly output?: ModelOutputFormat;
+  /** Reserved against limits and budgets before the call; counts reasoning too. At least 16. */
+  readonly maxOutputTokens: number;
+  readonly callTimeoutMs: number;
+  /** `background`: survives a crash of ours. `foreground`: only for answers wanted within seconds. */
+  readonly mode: 'background' | 'foreground';
+  /** When a reply was lost and may have been paid: `hold` for a person, or `resend` and accept a double. */
+  readonly whenUnknown: 'hold' | 'resend';
+}
+
+export type ModelText =
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'refusal'; readonly text: string };
+
+/** `problems` go to support and into logs: they name places and rules, never what the model wrote. */
+export type Reading<T> =
+  | { readonly kind: 'read'; readonly value: T /* JSON: it is check-pointed */ }
+  | { readonly kind: 'broken'; readonly problems: readonly string[] };
+
+interface StepBase {
+  /** Stable identity inside the workflow, in kebab-case. */
+  readonly name: string;
+  /** For people who wait, as in "Splitting the document". */
+  readonly title: string;
+}
+
+export interface ComputeStep<T> extends StepBase {
+  readonly kind: 'compute';
+  run(ctx: StepContext): T;
+}
+
+export interface CallStep<T> extends StepBase {
+  readonly kind: 'call';
+  readonly output?: ModelOutputFormat;
+  prompt(ctx: StepContext): ModelPrompt;
+  read(output: ModelText, ctx: StepContext): Reading<T>;
+}
+
+/** Its output is the array of its items' readings, in the order of `items`. Zero items cost no call. */
+export interface MapStep<T> extends StepBase {
+  readonly kind: 'map';
+  readonly output?: ModelOutputFormat;
+  /** How many of one run's items may be in flight at once. */
+  readonly maxParallelItems: number;
+  /** Same context, same items, same order: item *n* keeps its check-point across takeovers. */
+  items(ctx: StepContext): readonly MapItem<ElementOf<T>>[];
+  prompt(item: MapItem<ElementOf<T>>, ctx: StepContext): ModelPrompt;
+  read(output: ModelText, item: MapItem<ElementOf<T>>, ctx: StepContext): Reading<ElementOf<T>>;
+}
+
+/**
+ * One item of a map step. What it holds stays inside (see `mapStep`), so that an item can only ever be
+ * prompted and read as what it is.
+ */
+export interface MapItem<U> {
+  /** For people and logs, as in `3.2 Hosting`; not unique. */
+  readonly label: string;
+  prompt(ctx: StepContext): ModelPrompt;
+  read(output: ModelText, ctx: StepContext): Reading<U>;
+}
+
+export type ElementOf<T> = T extends readonly (infer U)[] ? U : unknown;
+
+export type Step<T> = ComputeStep<T> | CallStep<T> | MapStep<T>;
+
+export interface DocumentsContract {
+  readonly min: number;
+  readonly max: number;
+  readonly mediaTypes: readonly string[];
+}
+
+/** Deviations from the retry policy's defaults; what is left out keeps its default. */
+export interface RetryPolicyOverrides {
+  /** How many attempts a run gets before a person is needed; throttling uses none up. */
+  readonly maxAttempts?: number;
+  /** Wall-clock time from submit after which a run is given up. */
+  readonly deadlineMs?: number;
+}
+
+export interface Workflow {
+  /** kebab-case; what callers name in `POST /v1/runs`. */
+  readonly name: string;
+  readonly version: number;
+  readonly title: string;
+  /** The model lane that this workflow's calls wait in. */
+  readonly model: string;
+  readonly inputSchema: JsonSchema;
+  readonly documents: DocumentsContract;
+  readonly steps: readonly Step<unknown>[];
+  /** Output contract: a strict JSON schema that the last step's output meets. */
+  readonly result: JsonSchema;
+  readonly retry: RetryPolicyOverrides;
+}

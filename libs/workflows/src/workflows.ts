@@ -1,0 +1,6 @@
+/** The workflows of this build. */
+import { answer } from './answer/answer.js';
+import { WorkflowCatalogue } from './catalogue.js';
+import { tenderCompliance } from './tender-compliance/tender-compliance.js';
+
+export const workflows = new WorkflowCatalogue([answer, tenderCompliance]);
