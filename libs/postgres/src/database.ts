@@ -1,0 +1,201 @@
+/**
+ * A pool of Postgres connections that survives what happens to Postgres.
+ *
+ * (D1) No error of an idle or busy connection reaches the process unhandled: the pool and every connection that
+ *      is lent have an 'error' listener. Without it a restart of Postgres kills the process.
+ * (D2) A connection that failed with a connection-class error is destroyed; any other error leaves it usable.
+ * (D3) A transaction ends in exactly one of: committed (resolved), not happened (rejected), or
+ *      CommitOutcomeUnknownError. A COMMIT that Postgres answered with ROLLBACK is not taken for success.
+ * (D4) A session's connection is destroyed at its end, so that no setting of it (synchronous_commit = off)
+ *      reaches the next in the pool.
+ * (D5) Every wait has an end: for a connection, for a statement (by the server, and by us if the server is
+ *      silent), and for a transaction whose process has been paused.
+ */
+import pg from 'pg';
+import { columnTypes } from './column-types.js';
+import {
+  CommitOutcomeUnknownError,
+  isConnectionSpoiled,
+  TransactionEndedError,
+  TransactionRolledBackError,
+} from './postgres-errors.js';
+import type { Rows, Sql, Statement, Tx } from './sql.js';
+
+export interface DatabaseOptions {
+  readonly url: string;
+  /** What `pg_stat_activity` shows. */
+  readonly applicationName: string;
+  /** Default 10. A session holds one for as long as it lasts. */
+  readonly maxConnections?: number;
+  /** How long a statement may run before Postgres cancels it. Default 30,000; 0: for ever. */
+  readonly statementTimeoutMs?: number;
+  /** How long to wait for a connection, new or free. Default 10,000. */
+  readonly connectTimeoutMs?: number;
+  /** Told of every connection lost while idle; for the log. Default: nobody. */
+  readonly onError?: (error: Error) => void;
+}
+
+/** A transaction that runs no statement for so long belongs to a process that is paused: its locks are freed. */
+const IDLE_IN_TRANSACTION_MS = 15_000;
+/** How much longer than the server's own limit we wait for a server that does not answer at all. */
+const SILENCE_MS = 5_000;
+
+export class Database implements Sql {
+  private readonly pool: pg.Pool;
+  private closing: Promise<void> | null = null;
+
+  constructor(options: DatabaseOptions) {
+    const statementTimeoutMs = options.statementTimeoutMs ?? 30_000;
+    this.pool = new pg.Pool({
+      connectionString: options.url,
+      application_name: options.applicationName,
+      max: options.maxConnections ?? 10,
+      types: columnTypes,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
+      connectionTimeoutMillis: options.connectTimeoutMs ?? 10_000,
+      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
+      ...(statementTimeoutMs > 0 && {
+        statement_timeout: statementTimeoutMs,
+        query_timeout: statementTimeoutMs + SILENCE_MS,
+      }),
+    });
+    this.pool.on('error', (error) => options.onError?.(error)); // (D1)
+  }
+
+  /** One statement on a connection of its own: it commits by itself. */
+  async query<Row = Record<string, unknown>>(
+    statement: string | Statement,
+    values?: readonly unknown[],
+  ): Promise<Rows<Row>> {
+    return this.lend('reuse', (sql) => sql.query<Row>(statement, values));
+  }
+
+  /**
+   * BEGIN, the work, COMMIT; ROLLBACK if the work throws, and its error rises. Read committed.
+   * @throws CommitOutcomeUnknownError, TransactionRolledBackError, and whatever the work throws
+   */
+  async transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    return this.lend('reuse', async (connection) => {
+      await connection.query('BEGIN');
+      const tx = new OpenTransaction(connection);
+      let result: T;
+      try {
+        result = await work(tx);
+      } catch (error) {
+        tx.end();
+        await rollBack(connection);
+        throw error;
+      }
+      tx.end();
+      await commit(connection); // (D3)
+      return result;
+    });
+  }
+
+  /** One connection held for a while, for settings of its own. It is destroyed afterwards (D4). */
+  async session<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+    return this.lend('destroy', work);
+  }
+
+  /** Waits for what is running, then closes every connection. Statements after it are refused. */
+  close(): Promise<void> {
+    this.closing ??= this.pool.end();
+    return this.closing;
+  }
+
+  private async lend<T>(
+    afterwards: 'reuse' | 'destroy',
+    work: (connection: LentConnection) => Promise<T>,
+  ): Promise<T> {
+    const client = await this.pool.connect();
+    const connection = new LentConnection(client);
+    const onLost = () => (connection.spoiled = true); // (D1) the statement it runs is rejected by pg itself
+    client.on('error', onLost);
+    try {
+      return await work(connection);
+    } finally {
+      connection.end();
+      client.release(afterwards === 'destroy' || !connection.reusable); // (D2), (D4)
+      client.off('error', onLost);
+    }
+  }
+}
+
+/** One client of the pool, while it is lent: it notes what has become of it. */
+class LentConnection implements Sql {
+  spoiled = false;
+  private ended = false;
+
+  constructor(private readonly client: pg.PoolClient) {}
+
+  async query<Row = Record<string, unknown>>(
+    statement: string | Statement,
+    values?: readonly unknown[],
+  ): Promise<Rows<Row>> {
+    const { rows, rowCount } = await this.run(statement, values);
+    return { rows: rows as Row[], rowCount: rowCount ?? 0 };
+  }
+
+  async run(
+    statement: string | Statement,
+    values: readonly unknown[] = [],
+  ): Promise<pg.QueryResult> {
+    if (this.ended) throw new TransactionEndedError();
+    const named = typeof statement === 'string' ? { text: statement } : statement;
+    try {
+      return await this.client.query({ ...named, values: values as unknown[] });
+    } catch (error) {
+      if (isConnectionSpoiled(error)) this.spoiled = true;
+      throw error;
+    }
+  }
+
+  /** A transaction left open (a ROLLBACK that failed) must not be inherited by the next in the pool. */
+  get reusable(): boolean {
+    return !this.spoiled && this.client.getTransactionStatus() === 'I';
+  }
+
+  end(): void {
+    this.ended = true;
+  }
+}
+
+class OpenTransaction implements Tx {
+  readonly tx = true;
+  private ended = false;
+
+  constructor(private readonly connection: LentConnection) {}
+
+  async query<Row = Record<string, unknown>>(
+    statement: string | Statement,
+    values?: readonly unknown[],
+  ): Promise<Rows<Row>> {
+    if (this.ended) throw new TransactionEndedError();
+    return this.connection.query<Row>(statement, values);
+  }
+
+  end(): void {
+    this.ended = true;
+  }
+}
+
+async function commit(connection: LentConnection): Promise<void> {
+  let answer: pg.QueryResult;
+  try {
+    answer = await connection.run('COMMIT');
+  } catch (error) {
+    // An error that Postgres answered with (a deferred constraint) says "not happened"; a lost answer says nothing.
+    throw isConnectionSpoiled(error) ? new CommitOutcomeUnknownError(error) : error;
+  }
+  if (answer.command === 'ROLLBACK') throw new TransactionRolledBackError();
+}
+
+/** Where ROLLBACK itself fails the connection is destroyed, and Postgres rolls back: the work's error matters more. */
+async function rollBack(connection: LentConnection): Promise<void> {
+  try {
+    await connection.run('ROLLBACK');
+  } catch {
+    connection.spoiled = true;
+  }
+}

@@ -1,0 +1,33 @@
+/**
+ * Postgres for all of Holdfast: pool, transactions, batching, leases, notifications, migrations.
+ * Mind: int8 columns are `bigint` (column-types.ts).
+ */
+export { type Rows, type Sql, statement, type Statement, type Tx } from './sql.js';
+export { Database, type DatabaseOptions } from './database.js';
+export {
+  CommitOutcomeUnknownError,
+  isRowRejection,
+  isTransientError,
+  StatementNameTakenError,
+  TransactionEndedError,
+  TransactionRolledBackError,
+} from './postgres-errors.js';
+export { BatchResultsMisalignedError, type BatchRetry } from './batch-attempt.js';
+export { KeyedBatcher, type KeyedBatcherOptions } from './keyed-batcher.js';
+export {
+  createDataSource,
+  type DataSourceOptions,
+  type EntityClass,
+  type MigrationClass,
+} from './data-source.js';
+export { migrate, type MigrateOptions, MigrationLockTimeoutError } from './migrate.js';
+export { waitForPostgres, type WaitForPostgresOptions } from './wait-for-postgres.js';
+export {
+  LeaderLease,
+  type LeaderLeaseOptions,
+  LeaseLostError,
+  leasesTableSql,
+  type Term,
+} from './leader-lease.js';
+export { Notifications, type NotificationsOptions } from './notifications.js';
+export { v7 as uuidv7 } from 'uuid';

@@ -1,0 +1,53 @@
+/**
+ * What every store is written against: something that runs statements.
+ *
+ * `Sql` is a pool (each statement on a connection of its own), a session or a transaction; `Tx` is only the
+ * last, so a function that takes `tx: Tx` says in its signature that it commits together with its caller.
+ *
+ * Values come back as pg gives them, with one exception, decided once for all of Holdfast: `bigint` (int8)
+ * columns, `count(*)` included, are JavaScript `bigint` (see column-types.ts).
+ */
+import { StatementNameTakenError } from './postgres-errors.js';
+
+export interface Rows<Row> {
+  readonly rows: Row[];
+  /** Rows read or written; 0 where the statement has no count. */
+  readonly rowCount: number;
+}
+
+export interface Sql {
+  query<Row = Record<string, unknown>>(
+    statement: string | Statement,
+    values?: readonly unknown[],
+  ): Promise<Rows<Row>>;
+}
+
+export interface Tx extends Sql {
+  readonly tx: true;
+}
+
+/** A statement that each connection prepares once, by name. Make it with `statement()`. */
+export interface Statement {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** Postgres cuts longer names short in silence, and two of them could then be one. */
+const MAX_NAME_BYTES = 63;
+const textByName = new Map<string, string>();
+
+/**
+ * Names a statement for preparing. Call it at module level or in a constructor; the same name with the same
+ * text is the same statement, with another text it throws at once (a statement that differs per schema
+ * carries the schema in its name).
+ * @throws StatementNameTakenError, RangeError for a name that is empty or over 63 bytes
+ */
+export function statement(name: string, text: string): Statement {
+  if (name === '' || Buffer.byteLength(name) > MAX_NAME_BYTES) {
+    throw new RangeError(`a statement's name has 1 to ${MAX_NAME_BYTES} bytes: "${name}"`);
+  }
+  const known = textByName.get(name);
+  if (known !== undefined && known !== text) throw new StatementNameTakenError(name);
+  textByName.set(name, text);
+  return Object.freeze({ name, text });
+}
