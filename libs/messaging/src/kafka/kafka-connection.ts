@@ -1,0 +1,68 @@
+import kafkajs, { type Kafka, type KafkaConfig, type LogEntry } from 'kafkajs';
+import type { MessagingLog } from '../log.js';
+import { installTimerGuard } from './timer-guard.js';
+
+export interface KafkaConnectionOptions {
+  readonly brokers: readonly string[];
+  readonly clientId: string;
+  /** Put before every topic and group, so that several deployments (or spec files) share one cluster. Default: none. */
+  readonly topicPrefix?: string;
+  readonly log: MessagingLog;
+}
+
+/**
+ * Where Kafka is, and what our names are called there. Opens nothing itself: every consumer and relay takes a client of its
+ * own, because kafkajs shares committed positions between the consumers of one client, and retry settings between everything.
+ */
+export class KafkaConnection {
+  readonly brokers: readonly string[];
+  readonly topicPrefix: string;
+  private readonly clientId: string;
+  private readonly log: MessagingLog;
+
+  constructor(options: KafkaConnectionOptions) {
+    installTimerGuard();
+    this.brokers = options.brokers;
+    this.clientId = options.clientId;
+    this.topicPrefix = options.topicPrefix ?? '';
+    this.log = options.log;
+  }
+
+  /** Logical name → name on the cluster. */
+  topicName(logicalTopic: string): string {
+    return this.topicPrefix + logicalTopic;
+  }
+
+  groupName(logicalGroup: string): string {
+    return this.topicPrefix + logicalGroup;
+  }
+
+  /** Name on the cluster → logical name. */
+  logicalTopic(topicName: string): string {
+    return topicName.startsWith(this.topicPrefix)
+      ? topicName.slice(this.topicPrefix.length)
+      : topicName;
+  }
+
+  /** For this lib only. */
+  newClient(overrides: Partial<KafkaConfig> = {}): Kafka {
+    return new kafkajs.Kafka({
+      brokers: [...this.brokers],
+      clientId: this.clientId,
+      connectionTimeout: 2_000,
+      logLevel: kafkajs.logLevel.WARN,
+      logCreator: () => (entry) => this.write(entry),
+      ...overrides,
+    });
+  }
+
+  /**
+   * kafkajs calls every attempt that it will repeat an error ("group coordinator is not available" at each cold start).
+   * What is final reaches us as a rejection or a crash, and is logged there.
+   */
+  private write(entry: LogEntry): void {
+    const { message, timestamp: _timestamp, logger: _logger, stack: _stack, ...fields } = entry.log;
+    const level = entry.level === kafkajs.logLevel.ERROR ? 'warn' : 'debug';
+    this.log[level]({ kafkajs: entry.namespace, ...fields }, message);
+  }
+}

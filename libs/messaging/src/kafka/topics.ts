@@ -1,0 +1,156 @@
+/** The explicit admin step that makes topics. Nothing in Holdfast creates a topic by writing to it. */
+import kafkajs, { type Admin } from 'kafkajs';
+import type { KafkaConnection } from './kafka-connection.js';
+import { pause } from '../pause.js';
+
+export interface TopicSpec {
+  /** Logical name. */
+  readonly name: string;
+  readonly partitions: number;
+  readonly retentionMs: number;
+  /** Further topic settings, e.g. `message.timestamp.type`. */
+  readonly config?: Readonly<Record<string, string>>;
+}
+
+const LEADERS_WITHIN_MS = 30_000;
+
+/** A topic exists, but not as specified. Changing it would move keys between partitions or times between clocks: a person decides. */
+export class TopicDiffersError extends Error {
+  override readonly name = 'TopicDiffersError';
+  readonly code = 'topic_differs';
+  constructor(readonly differences: readonly string[]) {
+    super(`Topics exist but differ from their specification: ${differences.join('; ')}`);
+  }
+}
+
+export class TopicLeaderMissingError extends Error {
+  override readonly name = 'TopicLeaderMissingError';
+  readonly code = 'topic_leader_missing';
+  constructor(topics: readonly string[]) {
+    super(`No leader within ${LEADERS_WITHIN_MS} ms for partitions of ${topics.join(', ')}`);
+  }
+}
+
+/**
+ * Creates what is missing, checks what exists (partition count and `config`; an operator's own retention is left alone), and
+ * returns when every partition has a leader. Running it twice, or twice at once, is harmless.
+ * @throws TopicDiffersError, TopicLeaderMissingError
+ */
+export async function createTopics(
+  connection: KafkaConnection,
+  specs: readonly TopicSpec[],
+): Promise<{ created: string[]; existing: string[] }> {
+  const admin = connection.newClient().admin();
+  await admin.connect();
+  try {
+    const present = new Set(await admin.listTopics());
+    const [existing, missing] = partition(specs, (spec) =>
+      present.has(connection.topicName(spec.name)),
+    );
+    await createMissing(admin, connection, missing);
+    await waitForLeaders(admin, connection, specs);
+    await checkExisting(admin, connection, existing);
+    return { created: missing.map(nameOf), existing: existing.map(nameOf) };
+  } finally {
+    await admin.disconnect();
+  }
+}
+
+async function createMissing(
+  admin: Admin,
+  connection: KafkaConnection,
+  missing: readonly TopicSpec[],
+): Promise<void> {
+  if (missing.length === 0) return;
+  await admin.createTopics({
+    waitForLeaders: false,
+    topics: missing.map((spec) => ({
+      topic: connection.topicName(spec.name),
+      numPartitions: spec.partitions,
+      configEntries: Object.entries({
+        'retention.ms': String(spec.retentionMs),
+        ...spec.config,
+      }).map(([name, value]) => ({ name, value })),
+    })),
+  });
+}
+
+async function waitForLeaders(
+  admin: Admin,
+  connection: KafkaConnection,
+  specs: readonly TopicSpec[],
+): Promise<void> {
+  const deadline = performance.now() + LEADERS_WITHIN_MS;
+  for (;;) {
+    const leaderless = await topicsWithoutLeaders(admin, connection, specs);
+    if (leaderless.length === 0) return;
+    if (performance.now() > deadline) throw new TopicLeaderMissingError(leaderless);
+    await pause(50);
+  }
+}
+
+/** A fresh topic is unknown to the broker for some milliseconds: that counts as having no leader yet. */
+async function topicsWithoutLeaders(
+  admin: Admin,
+  connection: KafkaConnection,
+  specs: readonly TopicSpec[],
+): Promise<string[]> {
+  const names = specs.map((spec) => connection.topicName(spec.name));
+  try {
+    const { topics } = await admin.fetchTopicMetadata({ topics: names });
+    return topics
+      .filter(
+        (topic) =>
+          topic.partitions.length === 0 || topic.partitions.some(({ leader }) => leader < 0),
+      )
+      .map((topic) => topic.name);
+  } catch (error) {
+    if (error instanceof kafkajs.KafkaJSProtocolError && error.retriable) return names;
+    throw error;
+  }
+}
+
+async function checkExisting(
+  admin: Admin,
+  connection: KafkaConnection,
+  existing: readonly TopicSpec[],
+): Promise<void> {
+  if (existing.length === 0) return;
+  const names = existing.map((spec) => connection.topicName(spec.name));
+  const { topics } = await admin.fetchTopicMetadata({ topics: names });
+  const { resources } = await admin.describeConfigs({
+    includeSynonyms: false,
+    resources: names.map((name) => ({ type: kafkajs.ConfigResourceTypes.TOPIC, name })),
+  });
+  const differences = existing.flatMap((spec) => {
+    const name = connection.topicName(spec.name);
+    const partitions = topics.find((topic) => topic.name === name)?.partitions.length ?? 0;
+    const entries =
+      resources.find((resource) => resource.resourceName === name)?.configEntries ?? [];
+    const settings = new Map(entries.map((entry) => [entry.configName, entry.configValue]));
+    return differencesOf(spec, { partitions, settings });
+  });
+  if (differences.length > 0) throw new TopicDiffersError(differences);
+}
+
+/** Pure: what stands on the cluster against what was asked for. */
+export function differencesOf(
+  spec: TopicSpec,
+  found: { partitions: number; settings: ReadonlyMap<string, string> },
+): string[] {
+  const differences: string[] = [];
+  if (found.partitions !== spec.partitions) {
+    differences.push(`${spec.name} has ${found.partitions} partitions, wanted ${spec.partitions}`);
+  }
+  for (const [name, wanted] of Object.entries(spec.config ?? {})) {
+    const value = found.settings.get(name);
+    if (value !== wanted) differences.push(`${spec.name} has ${name}=${value}, wanted ${wanted}`);
+  }
+  return differences;
+}
+
+const nameOf = (spec: TopicSpec) => spec.name;
+
+function partition<T>(items: readonly T[], test: (item: T) => boolean): [T[], T[]] {
+  return [items.filter(test), items.filter((item) => !test(item))];
+}

@@ -1,0 +1,79 @@
+import kafkajs, { type Message as KafkaMessage, type Producer } from 'kafkajs';
+import type { KafkaConnection } from '../kafka/kafka-connection.js';
+import type { OutboxRow } from './relay.store.js';
+
+/** Under the relay's lease: a request that takes longer would be acknowledged to a leader that has been replaced. */
+const REQUEST_TIMEOUT_MS = 2_000;
+const CONNECTION_TIMEOUT_MS = 1_000;
+
+/**
+ * The relay's own producer. Retries are off on the client, not only on the producer (kafkajs would keep those of connection
+ * and metadata): repeating is the relay's job, from the oldest row on. After any failure the client is thrown away, and with
+ * it a socket that may still carry the old request and metadata that may be stale. Not idempotent: kafkajs' idempotent
+ * producer is unsafe, and consumers drop repeats.
+ */
+export class RelayProducer {
+  private producer: Producer | null = null;
+
+  constructor(private readonly kafka: KafkaConnection) {}
+
+  /** One request per broker; resolves when all replicas in sync have every row. Call it again only after it has settled. */
+  async send(rows: readonly OutboxRow[]): Promise<void> {
+    try {
+      this.producer ??= await this.connect();
+      await this.producer.sendBatch({
+        acks: -1,
+        timeout: REQUEST_TIMEOUT_MS,
+        topicMessages: this.byTopic(rows),
+      });
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    const { producer } = this;
+    this.producer = null;
+    await producer?.disconnect().catch(() => undefined); // It is being thrown away because it failed.
+  }
+
+  private async connect(): Promise<Producer> {
+    const producer = this.kafka
+      .newClient({
+        retry: { retries: 0 },
+        requestTimeout: REQUEST_TIMEOUT_MS,
+        connectionTimeout: CONNECTION_TIMEOUT_MS,
+      })
+      .producer({
+        idempotent: false,
+        allowAutoTopicCreation: false,
+        createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
+      });
+    try {
+      await producer.connect();
+      return producer;
+    } catch (error) {
+      await producer.disconnect().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  private byTopic(rows: readonly OutboxRow[]): { topic: string; messages: KafkaMessage[] }[] {
+    const topics = new Map<string, KafkaMessage[]>();
+    for (const { topic, key, headers, body } of rows) {
+      const message = {
+        key,
+        value: body,
+        headers: JSON.parse(headers.toString('utf8')) as Record<string, string>,
+      };
+      const messages = topics.get(topic);
+      if (messages) messages.push(message);
+      else topics.set(topic, [message]);
+    }
+    return [...topics].map(([topic, messages]) => ({
+      topic: this.kafka.topicName(topic),
+      messages,
+    }));
+  }
+}
