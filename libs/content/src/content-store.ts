@@ -1,0 +1,198 @@
+/**
+ * Inputs, documents and results: bytes under a name made of their own digest, per tenant, in chunks of `bytea`.
+ *
+ * (C1) A content is there whole or not at all: it is named only in the transaction (or the one statement) that
+ *      also owns its body, after its last chunk. A body without a name is nobody's, and is removed: at once when
+ *      its upload fails, else by `collectAbandonedUploads`.
+ * (C2) Putting the same bytes again changes nothing and answers with what is stored: the first media type and
+ *      file name stay, for runs may already have been made from them.
+ * (C3) What is read is checked against the digest before its last byte is handed out.
+ * (C4) A name of another tenant is not found, like a name that was never given.
+ * (C5) Reading or writing a stream holds no transaction and no connection between two chunks: a slow client
+ *      costs Postgres nothing.
+ */
+import { type Database, KeyedBatcher, uuidv7 } from '#libs/postgres';
+import { inChunks } from './chunking.js';
+import {
+  ContentCorruptError,
+  ContentEmptyError,
+  ContentNotFoundError,
+  ContentUploadExpiredError,
+} from './content-errors.js';
+import { contentHash, type ContentRef, digestOf, refOf } from './content-ref.js';
+import * as sql from './content-statements.js';
+
+export interface ContentMeta {
+  readonly mediaType: string;
+  /** As its owner calls it; control characters are dropped, and what is past 255 characters. */
+  readonly fileName?: string;
+}
+
+export interface StoredContent {
+  readonly ref: ContentRef;
+  readonly mediaType: string;
+  readonly fileName: string | null;
+  readonly sizeBytes: number;
+  readonly createdAt: Date;
+}
+
+/** A chunk is one row: small enough to stream, large enough for few rows. */
+const CHUNK_BYTES = 256 * 1024;
+/** Up to here a content is one chunk, and many of them share a statement. */
+const SMALL_BYTES = 32 * 1024;
+const SMALL_CONTENTS_PER_STATEMENT = 64;
+const ABANDONED_AFTER_MS = 24 * 60 * 60 * 1000;
+
+export class ContentStore {
+  private readonly smallContents: KeyedBatcher<sql.NewSmallContent, sql.ContentRow>;
+
+  constructor(private readonly database: Database) {
+    this.smallContents = new KeyedBatcher<sql.NewSmallContent, sql.ContentRow>({
+      name: 'content.put',
+      keyOf: sql.contentKey,
+      write: (contents) => sql.putSmallContents(database, contents),
+      maxItems: SMALL_CONTENTS_PER_STATEMENT,
+    });
+  }
+
+  /** @throws ContentEmptyError */
+  async put(tenant: string, bytes: Uint8Array, meta: ContentMeta): Promise<StoredContent> {
+    if (bytes.length > SMALL_BYTES) {
+      return this.putStream(tenant, [bytes], meta, { maxBytes: bytes.length });
+    }
+    if (bytes.length === 0) throw new ContentEmptyError();
+    const digest = contentHash(tenant).update(bytes).digest();
+    const row = await this.smallContents.push({
+      ...namedContent(tenant, digest, uuidv7(), meta, bytes.length),
+      bytes,
+    });
+    return storedContent(row);
+  }
+
+  /**
+   * Writes chunk by chunk as they come, and names them at the end. If the stream fails, so does this, with the
+   * stream's error.
+   * @throws ContentTooLargeError, ContentEmptyError, ContentUploadExpiredError
+   */
+  async putStream(
+    tenant: string,
+    stream: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+    meta: ContentMeta,
+    { maxBytes }: { maxBytes: number },
+  ): Promise<StoredContent> {
+    const bodyId = uuidv7();
+    await sql.startBody(this.database, bodyId);
+    try {
+      const { digest, sizeBytes } = await this.writeBody(tenant, bodyId, stream, maxBytes);
+      return await this.adopt(namedContent(tenant, digest, bodyId, meta, sizeBytes));
+    } catch (error) {
+      // (C1) Not if the body was adopted after all (a lost answer to COMMIT). If this fails too, the collector does it.
+      await sql.dropUnadoptedBody(this.database, bodyId).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** @throws ContentNotFoundError, ContentCorruptError */
+  async get(tenant: string, ref: string): Promise<{ readonly bytes: Uint8Array } & StoredContent> {
+    const found = await this.find(tenant, ref);
+    const chunks = await sql.readChunks(this.database, found.body_id);
+    const bytes = Buffer.concat(chunks);
+    if (!contentHash(tenant).update(bytes).digest().equals(found.digest)) {
+      throw new ContentCorruptError(ref); // (C3)
+    }
+    return { ...storedContent(found), bytes };
+  }
+
+  /**
+   * The bytes, chunk by chunk, each read when it is asked for (C5).
+   * @throws ContentNotFoundError on the first, ContentCorruptError in place of the last chunk
+   */
+  async *open(tenant: string, ref: string): AsyncGenerator<Uint8Array, void, undefined> {
+    const found = await this.find(tenant, ref);
+    const hash = contentHash(tenant);
+    let left = Number(found.size_bytes);
+    for (let position = 0; left > 0; position++) {
+      const chunk = await sql.readChunk(this.database, found.body_id, position);
+      if (chunk === null) throw new ContentCorruptError(ref);
+      hash.update(chunk);
+      left -= chunk.length;
+      if (left <= 0 && !hash.digest().equals(found.digest)) throw new ContentCorruptError(ref); // (C3)
+      yield chunk;
+    }
+  }
+
+  /** Those that exist, in the order asked for, each once. */
+  async describe(tenant: string, refs: readonly string[]): Promise<StoredContent[]> {
+    const digests = [...new Set(refs)].map(digestOf).filter((digest) => digest !== null);
+    const wanted = digests.map((digest) => ({ tenant, digest }));
+    const rows = await sql.findContents(this.database, wanted);
+    const byRef = new Map(rows.map((row) => [refOf(row.digest), storedContent(row)]));
+    return digests.flatMap((digest) => byRef.get(refOf(digest)) ?? []);
+  }
+
+  /** Removes what uploads left behind whose process died, 24 h after they began. Answers with how many. */
+  async collectAbandonedUploads(): Promise<number> {
+    return sql.dropAbandonedBodies(this.database, ABANDONED_AFTER_MS);
+  }
+
+  private async find(tenant: string, ref: string): Promise<sql.ContentRow> {
+    const digest = digestOf(ref);
+    if (digest === null) throw new ContentNotFoundError(ref);
+    const [found] = await sql.findContents(this.database, [{ tenant, digest }]); // (C4)
+    if (found === undefined) throw new ContentNotFoundError(ref);
+    return found;
+  }
+
+  private async writeBody(
+    tenant: string,
+    bodyId: string,
+    stream: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+    maxBytes: number,
+  ): Promise<{ digest: Buffer; sizeBytes: number }> {
+    const hash = contentHash(tenant);
+    let sizeBytes = 0;
+    let position = 0;
+    for await (const chunk of inChunks(stream, CHUNK_BYTES, maxBytes)) {
+      hash.update(chunk);
+      sizeBytes += chunk.length;
+      const added = await sql.addChunk(this.database, bodyId, position++, chunk);
+      if (!added) throw new ContentUploadExpiredError();
+    }
+    if (sizeBytes === 0) throw new ContentEmptyError();
+    return { digest: hash.digest(), sizeBytes };
+  }
+
+  /** Names the body, or finds that its bytes have a name already and drops it (C1, C2). */
+  private async adopt(content: sql.NewContent): Promise<StoredContent> {
+    return this.database.transaction(async (tx) => {
+      const adopted = await sql.markAdopted(tx, content.bodyId);
+      const named = adopted ? await sql.nameBody(tx, content) : null;
+      if (named !== null) return storedContent(named);
+      const [known] = await sql.findContents(tx, [content]);
+      if (known === undefined) throw new ContentUploadExpiredError();
+      if (adopted) await sql.dropBody(tx, content.bodyId);
+      return storedContent(known);
+    });
+  }
+}
+
+function namedContent(
+  tenant: string,
+  digest: Buffer,
+  bodyId: string,
+  meta: ContentMeta,
+  sizeBytes: number,
+): sql.NewContent {
+  const fileName = meta.fileName?.replace(/\p{Cc}/gu, '').slice(0, 255) || null;
+  return { tenant, digest, bodyId, mediaType: meta.mediaType, fileName, sizeBytes };
+}
+
+function storedContent(row: sql.ContentRow): StoredContent {
+  return {
+    ref: refOf(row.digest),
+    mediaType: row.media_type,
+    fileName: row.file_name,
+    sizeBytes: Number(row.size_bytes),
+    createdAt: row.created_at,
+  };
+}
