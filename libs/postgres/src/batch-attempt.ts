@@ -13,7 +13,7 @@ import { isRowRejection, isTransientError } from './postgres-errors.js';
 export type ItemOutcome<Result> =
   { kind: 'written'; result: Result } | { kind: 'failed'; error: unknown };
 
-/** When a transient failure is tried again: full jitter under a delay that doubles. */
+/** When a transient failure is tried again: a delay that doubles, half of it jitter. */
 export interface BatchRetry {
   /** How long one batch is tried, from its first statement on. Default 30,000; 0: never again. */
   readonly maxRetryMs: number;
