@@ -1,4 +1,6 @@
 /** The front door of the OpenAI gateway: one call goes in, one outcome comes out, and it is paid for once. */
+import { CreateCalls1764000100000 } from './migrations/create-calls.js';
+
 export type {
   CallFailure,
   CallOwner,
@@ -8,3 +10,10 @@ export type {
   ModelOutput,
   Usage,
 } from './model-call.js';
+export { callIdOf, type CallIdentity } from './call-id.js';
+export type { GatewayLog, GatewayOptions, GatewayTiming } from './gateway-options.js';
+export { bumpFences, type RunFence } from './ledger/bump-fences.js';
+export { OpenAiGateway } from './openai-gateway.js';
+
+/** `processor.calls`; run with the processor's own migrations, into schema `processor`. */
+export const gatewayMigrations = [CreateCalls1764000100000];

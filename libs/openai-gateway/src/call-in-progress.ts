@@ -1,0 +1,263 @@
+/** One model call being carried through under one claim: look into the ledger, decide, do one thing, look again. */
+import { classifyFailure } from './classify/classify-failure.js';
+import type { CallFact } from './classify/call-fact.js';
+import type { GatewayLog, GatewayTiming } from './gateway-options.js';
+import type { CallLedger, Sending } from './ledger/call-ledger.store.js';
+import { type CallDecision, decideCall } from './ledger/decide-call.js';
+import type { CallFailure, CallOwner, ModelCallOutcome, ModelCallRequest } from './model-call.js';
+import { buildRequest } from './openai/build-request.js';
+import { followResponse, pause, type FollowEnd } from './openai/follow-response.js';
+import type { AnsweredExchange, Exchange, OpenAiEndpoint } from './openai/openai-endpoint.js';
+import { readResponse, type ResponseReading } from './openai/read-response.js';
+
+export interface CallParts {
+  readonly ledger: CallLedger;
+  readonly endpoint: OpenAiEndpoint;
+  readonly timing: GatewayTiming;
+  readonly log: GatewayLog;
+}
+
+type Step = ModelCallOutcome | { readonly kind: 'look_again' };
+const lookAgain: Step = { kind: 'look_again' };
+
+/** Sendings of one call at most where `whenUnknown` is `resend`. */
+const maxSendings = 3;
+/** Every round ends a state of the ledger; more rounds than states and sendings can only be a bug. */
+const maxRounds = 12;
+/** What Node's timers can count. */
+const maxTimerMs = 2_147_483_647;
+
+export class CallInProgress {
+  constructor(
+    private readonly callId: string,
+    private readonly request: ModelCallRequest,
+    private readonly owner: CallOwner,
+    private readonly parts: CallParts,
+  ) {}
+
+  async carryThrough(): Promise<ModelCallOutcome> {
+    const { callId, owner, request } = this;
+    for (let round = 0; round < maxRounds; round += 1) {
+      const call = await this.parts.ledger.open({ ...request, callId, fence: owner.fence });
+      const { fence } = owner;
+      const step = await this.#act(
+        decideCall(call, { fence, whenUnknown: request.whenUnknown, maxSendings }),
+      );
+      if (step.kind !== 'look_again') return step;
+    }
+    throw new CallUnsettledError(callId);
+  }
+
+  async #act(decision: CallDecision): Promise<Step> {
+    const { callId } = this;
+    switch (decision.kind) {
+      case 'not_owner':
+        return { kind: 'not_owner' };
+      case 'failed':
+        return { kind: 'failed', callId, failure: decision.failure };
+      case 'reuse': {
+        const { output, usage, responseId, requestId, servedModel: model } = decision.call;
+        return {
+          kind: 'completed',
+          callId,
+          output,
+          usage,
+          responseId,
+          requestId,
+          model,
+          reused: true,
+        };
+      }
+      case 'mark_unknown': {
+        const failure = this.#classify({ kind: 'sender_died' });
+        const { attempt } = decision;
+        await this.parts.ledger.end({ state: 'unknown', callId, attempt, failure, usage: null });
+        return lookAgain;
+      }
+      case 'send':
+        return this.#send({ callId, ...decision, fence: this.owner.fence });
+      case 'pick_up':
+        return this.#follow(decision.responseId, null, decision.sentAgoMs);
+    }
+  }
+
+  async #send(sending: Sending): Promise<Step> {
+    const { ledger, endpoint, timing } = this.parts;
+    if (sending.from === 'unknown')
+      await pause(
+        timing.resendPauseMs * (sending.attempt - 1) * (1 + Math.random()),
+        this.owner.signal,
+      );
+    const before = this.#reasonNotToSend();
+    if (before !== null) return before;
+    const body = buildRequest(this.request, this.callId, sending.attempt);
+    if (!(await ledger.markSending(sending))) return lookAgain;
+    const after = this.#reasonNotToSend(); // (G1)
+    if (after !== null) {
+      await ledger.putBack(sending);
+      return after;
+    }
+    const sentAtMs = performance.now();
+    const exchange = await endpoint.create(body, { timeoutMs: this.#postTimeoutMs() }); // (G2)
+    return this.#takeReply(exchange, sending, sentAtMs);
+  }
+
+  #reasonNotToSend(): Step | null {
+    if (this.owner.signal.aborted) return { kind: 'aborted' };
+    return this.owner.isLeaseAlive() ? null : { kind: 'not_owner' };
+  }
+
+  #postTimeoutMs(): number {
+    const { mode, callTimeoutMs } = this.request;
+    const { requestTimeoutMs } = this.parts.timing;
+    const limitMs =
+      mode === 'background' ? Math.min(requestTimeoutMs, callTimeoutMs) : callTimeoutMs;
+    return Math.max(1, Math.min(maxTimerMs, Math.ceil(limitMs)));
+  }
+
+  async #takeReply(exchange: Exchange, sending: Sending, sentAtMs: number): Promise<Step> {
+    if (exchange.kind !== 'answered') return this.#endSending(exchange, sending);
+    if (this.request.mode === 'background') return this.#accept(exchange, sentAtMs);
+    const reading = readResponse(exchange.response, exchange.requestId);
+    if (reading.kind !== 'pending')
+      return this.#settle(exchange.response.id, {
+        ...{ kind: 'ended', reading, requestId: exchange.requestId, pastDeadline: false },
+      });
+    return this.#endSending(
+      {
+        kind: 'no_answer',
+        requestLeft: true,
+        cause: 'not_ended',
+        httpStatus: 200,
+        requestId: exchange.requestId,
+      },
+      sending,
+    );
+  }
+
+  /** The sending came to nothing, or nobody knows to what. */
+  async #endSending(fact: CallFact, { attempt }: Sending): Promise<Step> {
+    const { callId } = this;
+    const failure = this.#classify(fact);
+    const state = failure.class === 'outcome_unknown' ? 'unknown' : 'failed';
+    const ended = await this.parts.ledger.end({ state, callId, attempt, failure, usage: null });
+    return ended && state === 'failed' ? { kind: 'failed', callId, failure } : lookAgain;
+  }
+
+  async #accept(answer: AnsweredExchange, sentAtMs: number): Promise<Step> {
+    const { callId } = this;
+    const { id: responseId } = answer.response;
+    const { ledger, endpoint, log, timing } = this.parts;
+    const held = await ledger.markAccepted({ callId, responseId, requestId: answer.requestId }); // (G3)
+    if (held === responseId) return this.#follow(responseId, answer, performance.now() - sentAtMs);
+    log.warn({ callId, responseId, held }, 'another sending of this call was accepted first');
+    await endpoint.cancel(responseId, { timeoutMs: timing.requestTimeoutMs });
+    return lookAgain;
+  }
+
+  async #follow(
+    responseId: string,
+    firstAnswer: AnsweredExchange | null,
+    sentAgoMs: number,
+  ): Promise<Step> {
+    const { endpoint, timing, log } = this.parts;
+    const { callId } = this;
+    const sentAtMs = performance.now() - sentAgoMs;
+    const end = await followResponse(
+      {
+        responseId,
+        firstAnswer,
+        deadlineAtMs: sentAtMs + this.request.callTimeoutMs,
+        queuedDeadlineAtMs: sentAtMs + timing.queuedTimeoutMs,
+        signal: this.owner.signal,
+      },
+      {
+        endpoint,
+        policy: { ...timing, firstMs: timing.firstPollMs, maxMs: timing.maxPollMs },
+        monotonicMs: () => performance.now(),
+        random: Math.random,
+        onPollFault: ({ kind, requestId, ...fault }) =>
+          log.debug(
+            {
+              callId,
+              responseId,
+              requestId,
+              kind,
+              ...('status' in fault ? { status: fault.status } : { cause: fault.cause }),
+            },
+            'poll fault',
+          ),
+      },
+    );
+    return this.#settle(responseId, end);
+  }
+
+  async #settle(responseId: string, end: FollowEnd): Promise<Step> {
+    const { callId } = this;
+    if (end.kind === 'aborted') return { kind: 'aborted' };
+    const ids = { responseId, requestId: end.requestId };
+    if (end.kind === 'cancel_unconfirmed') {
+      // Stays accepted: whoever asks again looks it up by its id.
+      const failure = this.#classify({ kind: 'deadline_passed', cancelConfirmed: false, ...ids });
+      return { kind: 'failed', callId, failure };
+    }
+    if (end.kind === 'gone')
+      return this.#endResponse('failed', { kind: 'response_gone', ...ids }, null);
+    const { reading, pastDeadline } = end;
+    switch (reading.kind) {
+      case 'completed':
+        return this.#complete(reading, responseId, end.requestId);
+      case 'ended_badly':
+        return this.#endResponse('failed', reading.fact, reading.usage);
+      case 'cancelled':
+        return this.#endResponse(
+          'cancelled',
+          pastDeadline
+            ? { kind: 'deadline_passed', cancelConfirmed: true, ...ids }
+            : { kind: 'cancelled_elsewhere', ...ids },
+          null,
+        );
+    }
+  }
+
+  async #complete(
+    { output, usage, model }: Extract<ResponseReading, { kind: 'completed' }>,
+    responseId: string,
+    requestId: string | null,
+  ): Promise<Step> {
+    const { callId } = this;
+    const ids = { callId, responseId, requestId };
+    const stored = await this.parts.ledger.end({
+      state: 'done',
+      ...ids,
+      servedModel: model,
+      output,
+      usage,
+    });
+    return stored ? { kind: 'completed', ...ids, output, usage, model, reused: false } : lookAgain;
+  }
+
+  async #endResponse(
+    state: 'failed' | 'cancelled',
+    fact: CallFact,
+    usage: Extract<ResponseReading, { kind: 'ended_badly' }>['usage'],
+  ): Promise<Step> {
+    const { callId } = this;
+    const failure = this.#classify(fact);
+    const ended = await this.parts.ledger.end({ state, callId, attempt: null, failure, usage });
+    return ended ? { kind: 'failed', callId, failure } : lookAgain;
+  }
+
+  #classify(fact: CallFact): CallFailure {
+    const { instructions, input } = this.request;
+    return classifyFailure(fact, { nowMs: Date.now(), sentTexts: [instructions, input] });
+  }
+}
+
+export class CallUnsettledError extends Error {
+  override readonly name = 'CallUnsettledError';
+  readonly code = 'call_unsettled';
+  constructor(callId: string) {
+    super(`call ${callId} changed in the ledger ${maxRounds} times without coming to an outcome`);
+  }
+}

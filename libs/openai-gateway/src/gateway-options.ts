@@ -1,0 +1,47 @@
+/** The gateway's settings, each with its meaning and default. */
+import type { Database } from '#libs/postgres';
+
+export interface GatewayOptions {
+  readonly database: Database;
+  /** With `/v1`. Pinned: what the SDK would read from the environment is not looked at. */
+  readonly baseUrl: string;
+  readonly apiKey: string;
+  readonly log: GatewayLog;
+  readonly timing?: Partial<GatewayTiming>;
+  /** Sockets to OpenAI. Default 256. */
+  readonly maxConnections?: number;
+}
+
+/** As much of a pino logger as the gateway uses. Fields never hold prompt or output text. */
+export interface GatewayLog {
+  debug(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface GatewayTiming {
+  readonly connectTimeoutMs: number;
+  /** A background POST, a GET, a cancel: short requests, whatever the model does. */
+  readonly requestTimeoutMs: number;
+  readonly firstPollMs: number;
+  readonly maxPollMs: number;
+  /** A response that is still `queued` then is cancelled, even if the call's own time is not up. */
+  readonly queuedTimeoutMs: number;
+  /** How long to try to have a cancel confirmed at a call's deadline. */
+  readonly cancelGraceMs: number;
+  /** Before a call of unknown outcome is sent again; grows with each sending. */
+  readonly resendPauseMs: number;
+  /** How long `close()` lets requests on the wire finish. */
+  readonly closeGraceMs: number;
+}
+
+export const defaultTiming: GatewayTiming = {
+  connectTimeoutMs: 10_000,
+  requestTimeoutMs: 60_000,
+  firstPollMs: 1_000,
+  maxPollMs: 10_000,
+  queuedTimeoutMs: 600_000,
+  cancelGraceMs: 30_000,
+  resendPauseMs: 1_000,
+  closeGraceMs: 10_000,
+};

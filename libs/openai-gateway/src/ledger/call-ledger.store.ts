@@ -1,0 +1,187 @@
+/**
+ * The call ledger: what was asked of OpenAI, written before it is asked, so that nothing is paid twice.
+ *
+ *   planned → sending → accepted (response id stored) → done | failed | cancelled
+ *               └────→ unknown (→ accepted or done, if the truth arrives after all)
+ *
+ * (L1) `sending` is committed before the first byte may leave, under the claim's fence and only where no cancel is requested.
+ * (L2) Whoever opens a call raises its fence to his own: an older owner can no longer send it.
+ * (L3) Facts are written whoever owns the run by now: a response id, a result that was paid for. Only sending is fenced.
+ * (L4) What came of one sending ends the call only while the ledger still waits for that very sending.
+ * (L5) Every write is one batched statement, idempotent, and tried again for as long as the database is away.
+ */
+import { type Database, KeyedBatcher, type Statement } from '#libs/postgres';
+import type { CallFailure, ModelCallRequest, ModelOutput, Usage } from '../model-call.js';
+import { endCalls, markAccepted, markSending, openCalls, putBack } from './call-statements.js';
+import { type CallRow, encodeOutput, type LedgerCall, readCallRow } from './ledger-call.js';
+
+export interface OpenedCall extends Pick<
+  ModelCallRequest,
+  'tenant' | 'runId' | 'step' | 'item' | 'try' | 'mode' | 'model'
+> {
+  readonly callId: string;
+  readonly fence: bigint;
+}
+
+export interface Sending {
+  readonly callId: string;
+  readonly from: 'planned' | 'unknown';
+  readonly fence: bigint;
+  /** Which sending of this call, from 1. */
+  readonly attempt: number;
+}
+
+export interface Acceptance {
+  readonly callId: string;
+  readonly responseId: string;
+  readonly requestId: string | null;
+}
+
+export type CallEnd =
+  | {
+      readonly state: 'done';
+      readonly callId: string;
+      readonly responseId: string;
+      readonly requestId: string | null;
+      readonly servedModel: string;
+      readonly output: ModelOutput;
+      readonly usage: Usage;
+    }
+  | {
+      readonly state: 'failed' | 'cancelled' | 'unknown';
+      readonly callId: string;
+      /** The sending this came of; null where it is what OpenAI says of the response. */
+      readonly attempt: number | null;
+      readonly failure: CallFailure;
+      readonly usage: Usage | null;
+    };
+
+export class CallLedger {
+  readonly #open = batcher<OpenedCall, LedgerCall>('gateway.open', (calls) => this.#openAll(calls));
+  readonly #sending = batcher<Sending, boolean>('gateway.sending', (items) =>
+    this.#change(markSending, items, (item) => [item.callId, item.from, item.fence, item.attempt]),
+  );
+  readonly #putBack = batcher<Sending, boolean>('gateway.put_back', (items) =>
+    this.#change(putBack, items, (item) => [item.callId, item.attempt]),
+  );
+  readonly #accepted = batcher<Acceptance, string | null>('gateway.accepted', (items) =>
+    this.#acceptAll(items),
+  );
+  readonly #ended = batcher<CallEnd, boolean>('gateway.ended', (items) =>
+    this.#change(endCalls, items, endColumns),
+  );
+
+  constructor(private readonly database: Database) {}
+
+  /** Makes the call's row, or finds it as others have left it (L2). */
+  open(call: OpenedCall): Promise<LedgerCall> {
+    return this.#open.push(call);
+  }
+
+  /** False: we may not send (L1). */
+  markSending(sending: Sending): Promise<boolean> {
+    return this.#sending.push(sending);
+  }
+
+  /** Undoes `markSending` of an attempt that did not leave. */
+  putBack(sending: Sending): Promise<boolean> {
+    return this.#putBack.push(sending);
+  }
+
+  /** Answers with the response id that the ledger holds: another one, if another sending was first (L3). */
+  markAccepted(acceptance: Acceptance): Promise<string | null> {
+    return this.#accepted.push(acceptance);
+  }
+
+  /** False: the call has ended otherwise, or is no longer ours to end (L4). */
+  end(end: CallEnd): Promise<boolean> {
+    return this.#ended.push(end);
+  }
+
+  async #openAll(calls: readonly OpenedCall[]): Promise<LedgerCall[]> {
+    const rows = await this.#run<CallRow, OpenedCall>(openCalls, calls, (call) => [
+      call.callId,
+      call.tenant,
+      call.runId,
+      call.step,
+      call.item,
+      call.try,
+      call.fence,
+      call.mode,
+      call.model,
+    ]);
+    return rows.map((row, index) => {
+      if (row === undefined) throw new Error(`call ${calls[index]?.callId} was not opened`);
+      return readCallRow(row);
+    });
+  }
+
+  async #acceptAll(items: readonly Acceptance[]): Promise<(string | null)[]> {
+    const rows = await this.#run<{ call_id: string; response_id: string }, Acceptance>(
+      markAccepted,
+      items,
+      (item) => [item.callId, item.responseId, item.requestId],
+    );
+    return rows.map((row) => row?.response_id ?? null);
+  }
+
+  /** Which of the calls the statement changed. */
+  async #change<Item extends { readonly callId: string }>(
+    statement: Statement,
+    items: readonly Item[],
+    columnsOf: (item: Item) => readonly unknown[],
+  ): Promise<boolean[]> {
+    const rows = await this.#run<{ call_id: string }, Item>(statement, items, columnsOf);
+    return rows.map((row) => row !== undefined);
+  }
+
+  /** One array per column; the rows that came back, in the order of the items. */
+  async #run<Row extends { readonly call_id: string }, Item extends { readonly callId: string }>(
+    statement: Statement,
+    items: readonly Item[],
+    columnsOf: (item: Item) => readonly unknown[],
+  ): Promise<(Row | undefined)[]> {
+    const columns = items.map(columnsOf);
+    const width = columns[0]?.length ?? 0;
+    const values = Array.from({ length: width }, (_, at) => columns.map((row) => row[at]));
+    const { rows } = await this.database.query<Row>(statement, values);
+    const byId = new Map(rows.map((row) => [row.call_id, row]));
+    return items.map((item) => byId.get(item.callId));
+  }
+}
+
+/** (L5) A paid answer is worth waiting for: a database away for minutes must not lose it. */
+const retry = { maxRetryMs: 300_000 };
+
+function batcher<Item extends { readonly callId: string }, Result>(
+  name: string,
+  write: (items: readonly Item[]) => Promise<readonly Result[]>,
+): KeyedBatcher<Item, Result> {
+  return new KeyedBatcher({ name, keyOf: (item: Item) => item.callId, write, retry });
+}
+
+function endColumns(end: CallEnd): readonly unknown[] {
+  return end.state === 'done'
+    ? [
+        end.callId,
+        null,
+        end.state,
+        end.responseId,
+        end.requestId,
+        end.servedModel,
+        encodeOutput(end.output),
+        JSON.stringify(end.usage),
+        null,
+      ]
+    : [
+        end.callId,
+        end.attempt,
+        end.state,
+        end.failure.responseId,
+        end.failure.requestId,
+        null,
+        null,
+        end.usage && JSON.stringify(end.usage),
+        JSON.stringify(end.failure),
+      ];
+}

@@ -1,0 +1,107 @@
+/**
+ * The ledger's statements. Each takes arrays, one element per call, no call twice, and locks in the order of call ids
+ * (the rules for batched statements in docs/reliability). A row that does not fit the WHERE is left alone and not returned.
+ */
+import { statement } from '#libs/postgres';
+
+/** Makes the row, or finds it and brings its fence up to ours: from then on an older owner cannot send. */
+export const openCalls = statement(
+  'gateway.open_calls',
+  `INSERT INTO processor.calls AS c (call_id, tenant, run_id, step, item, try, fence, mode, model)
+   SELECT call_id, tenant, run_id, step, item, try, fence, mode, model
+   FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::int[], $5::int[], $6::int[], $7::bigint[], $8::text[], $9::text[])
+     AS w (call_id, tenant, run_id, step, item, try, fence, mode, model)
+   ORDER BY call_id
+   ON CONFLICT (call_id) DO UPDATE SET fence = greatest(c.fence, excluded.fence)
+   RETURNING call_id, state, fence, cancel_requested, attempt_count, response_id, request_id, served_model, output, usage,
+     failure, (extract(epoch FROM now() - sending_at) * 1000)::float8 AS sent_ago_ms`,
+);
+
+/** The last thing before the socket. True again for the same attempt, so that a lost COMMIT answer can be asked again. */
+export const markSending = statement(
+  'gateway.mark_sending',
+  `WITH wanted AS (
+     SELECT c.call_id, w.from_state, w.fence, w.attempt
+     FROM processor.calls c
+     JOIN unnest($1::uuid[], $2::text[], $3::bigint[], $4::int[]) AS w (call_id, from_state, fence, attempt) USING (call_id)
+     ORDER BY c.call_id FOR NO KEY UPDATE OF c)
+   UPDATE processor.calls c
+   SET state = 'sending', attempt_count = w.attempt, sending_at = now(),
+       possible_duplicate = c.possible_duplicate OR w.from_state = 'unknown'
+   FROM wanted w
+   WHERE c.call_id = w.call_id AND c.fence = w.fence AND NOT c.cancel_requested
+     AND ((c.state = w.from_state AND c.attempt_count = w.attempt - 1)
+       OR (c.state = 'sending' AND c.attempt_count = w.attempt))
+   RETURNING c.call_id`,
+);
+
+/** This attempt did not leave and will not: back to where it stood before. */
+export const putBack = statement(
+  'gateway.put_back',
+  `WITH wanted AS (
+     SELECT c.call_id, w.attempt
+     FROM processor.calls c JOIN unnest($1::uuid[], $2::int[]) AS w (call_id, attempt) USING (call_id)
+     ORDER BY c.call_id FOR NO KEY UPDATE OF c)
+   UPDATE processor.calls c
+   SET state = CASE WHEN c.failure IS NULL THEN 'planned' ELSE 'unknown' END, attempt_count = w.attempt - 1,
+       possible_duplicate = c.possible_duplicate AND w.attempt > 2
+   FROM wanted w
+   WHERE c.call_id = w.call_id AND c.state = 'sending' AND c.attempt_count = w.attempt
+   RETURNING c.call_id`,
+);
+
+/** A fact, whoever owns the run by now; the first response id stays. Returns the id that the ledger holds. */
+export const markAccepted = statement(
+  'gateway.mark_accepted',
+  `WITH wanted AS (
+     SELECT c.call_id, w.response_id, w.request_id
+     FROM processor.calls c
+     JOIN unnest($1::uuid[], $2::text[], $3::text[]) AS w (call_id, response_id, request_id) USING (call_id)
+     ORDER BY c.call_id FOR NO KEY UPDATE OF c)
+   UPDATE processor.calls c
+   SET state = CASE WHEN c.state IN ('sending', 'unknown') THEN 'accepted' ELSE c.state END,
+       failure = CASE WHEN c.state IN ('sending', 'unknown') THEN NULL ELSE c.failure END,
+       response_id = coalesce(c.response_id, w.response_id),
+       request_id = coalesce(c.request_id, w.request_id),
+       accepted_at = coalesce(c.accepted_at, now())
+   FROM wanted w
+   WHERE c.call_id = w.call_id
+   RETURNING c.call_id, c.response_id`,
+);
+
+/**
+ * Ends a call, or marks its outcome unknown. What came of one sending (`attempt` given) counts only while the ledger still
+ * waits for that sending; what OpenAI says of a response by its id always does, unless the call has ended. True again for
+ * the same end, so that a lost COMMIT answer can be asked again.
+ */
+export const endCalls = statement(
+  'gateway.end_calls',
+  `WITH wanted AS (
+     SELECT c.call_id, w.attempt, w.state, w.response_id, w.request_id, w.served_model, w.output, w.usage, w.failure
+     FROM processor.calls c
+     JOIN unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::jsonb[], $9::jsonb[])
+       AS w (call_id, attempt, state, response_id, request_id, served_model, output, usage, failure) USING (call_id)
+     ORDER BY c.call_id FOR NO KEY UPDATE OF c)
+   UPDATE processor.calls c
+   SET state = w.state, response_id = coalesce(w.response_id, c.response_id),
+       request_id = coalesce(w.request_id, c.request_id), served_model = w.served_model, output = w.output,
+       usage = w.usage, failure = w.failure, ended_at = CASE WHEN w.state = 'unknown' THEN NULL ELSE now() END
+   FROM wanted w
+   WHERE c.call_id = w.call_id
+     AND (CASE WHEN w.attempt IS NULL THEN c.state IN ('sending', 'accepted', 'unknown')
+               ELSE c.state = 'sending' AND c.attempt_count = w.attempt END
+       OR (c.state = w.state AND c.attempt_count = coalesce(w.attempt, c.attempt_count)
+           AND c.response_id IS NOT DISTINCT FROM coalesce(w.response_id, c.response_id)))
+   RETURNING c.call_id`,
+);
+
+/** For the transaction that takes a run from its owner; see bumpFences. */
+export const raiseFences = statement(
+  'gateway.raise_fences',
+  `WITH wanted AS (
+     SELECT c.call_id, w.fence
+     FROM processor.calls c JOIN unnest($1::uuid[], $2::bigint[]) AS w (run_id, fence) USING (run_id)
+     WHERE c.state IN ('planned', 'sending', 'accepted', 'unknown') AND c.fence < w.fence
+     ORDER BY c.call_id FOR NO KEY UPDATE OF c)
+   UPDATE processor.calls c SET fence = w.fence FROM wanted w WHERE c.call_id = w.call_id AND c.fence < w.fence`,
+);

@@ -1,0 +1,116 @@
+/**
+ * The one way to OpenAI: a model call goes in, its outcome comes out, and it is paid for once, whoever dies in between.
+ *
+ * `callModel` looks into the ledger, decides what may be done about the call (decide-call.ts), does that one thing, and looks
+ * again until there is an outcome. It makes no retries of its own, but for calls of unknown outcome whose author allowed it.
+ *
+ * (G1) `sending` is committed as the last thing before the socket; then the lease is looked at once more. If it is gone,
+ *      nothing leaves and the ledger says so.
+ * (G2) Once a request is on its way nobody waits for nothing: the owner's signal ends the waiting, not the request. What
+ *      comes back is written down, for the next owner.
+ * (G3) A response id is stored before anything else is done with the response.
+ * (G4) In this process a call is carried through by one `callModel` at a time; a second one waits, then finds what the first
+ *      left in the ledger.
+ * (G5) No prompt or output text in failures, logs or errors.
+ */
+import { callIdOf } from './call-id.js';
+import { CallInProgress } from './call-in-progress.js';
+import { defaultTiming, type GatewayOptions } from './gateway-options.js';
+import { CallLedger } from './ledger/call-ledger.store.js';
+import type { CallOwner, ModelCallOutcome, ModelCallRequest } from './model-call.js';
+import { OpenAiEndpoint } from './openai/openai-endpoint.js';
+
+export class OpenAiGateway {
+  readonly #options: GatewayOptions;
+  readonly #timing;
+  readonly #endpoint: OpenAiEndpoint;
+  readonly #ledger: CallLedger;
+  /** Calls that are being carried through, requests on the wire that nobody waits for any more included (G4). */
+  readonly #busy = new Map<string, Promise<void>>();
+
+  constructor(options: GatewayOptions) {
+    this.#options = options;
+    this.#timing = { ...defaultTiming, ...options.timing };
+    this.#ledger = new CallLedger(options.database);
+    this.#endpoint = new OpenAiEndpoint({
+      baseUrl: options.baseUrl,
+      apiKey: options.apiKey,
+      connectTimeoutMs: this.#timing.connectTimeoutMs,
+      ...(options.maxConnections !== undefined && { maxConnections: options.maxConnections }),
+    });
+  }
+
+  /**
+   * Makes the call, or picks up what became of it: the same request has the same call id, whoever asks.
+   * @throws only faults of our own: the database away for minutes, a bug. What OpenAI does wrong is an outcome.
+   */
+  async callModel(request: ModelCallRequest, owner: CallOwner): Promise<ModelCallOutcome> {
+    const callId = callIdOf(request);
+    for (let other; (other = this.#busy.get(callId)) !== undefined;) {
+      await orAborted(other, owner.signal); // (G4)
+      if (owner.signal.aborted) break;
+    }
+    if (owner.signal.aborted) return { kind: 'aborted' };
+    const outcome = this.#carryThrough(callId, request, owner);
+    this.#keepBusy(callId, outcome);
+    return orAborted(outcome, owner.signal); // (G2)
+  }
+
+  /** Lets requests on the wire finish, then cuts them. Fire the owners' signals first. */
+  async close(): Promise<void> {
+    const grace = AbortSignal.timeout(this.#timing.closeGraceMs);
+    await orAborted(this.#allIdle(), grace);
+    await this.#endpoint.close();
+    await orAborted(this.#allIdle(), AbortSignal.timeout(this.#timing.closeGraceMs));
+  }
+
+  #carryThrough(
+    callId: string,
+    request: ModelCallRequest,
+    owner: CallOwner,
+  ): Promise<ModelCallOutcome> {
+    return new CallInProgress(callId, request, owner, {
+      ledger: this.#ledger,
+      endpoint: this.#endpoint,
+      timing: this.#timing,
+      log: this.#options.log,
+    }).carryThrough();
+  }
+
+  #keepBusy(callId: string, outcome: Promise<ModelCallOutcome>): void {
+    const ended = outcome.then(
+      () => this.#busy.delete(callId),
+      (error: unknown) => {
+        this.#busy.delete(callId);
+        this.#options.log.error(
+          { callId, err: error },
+          'a model call could not be carried through',
+        );
+      },
+    );
+    this.#busy.set(
+      callId,
+      ended.then(() => undefined),
+    );
+  }
+
+  async #allIdle(): Promise<void> {
+    await Promise.all(this.#busy.values());
+  }
+}
+
+/** The promise's value, or "aborted" as soon as the signal fires. */
+async function orAborted<T>(
+  promise: Promise<T>,
+  signal: AbortSignal,
+): Promise<T | { kind: 'aborted' }> {
+  const { promise: aborted, resolve } = Promise.withResolvers<{ kind: 'aborted' }>();
+  const onAbort = () => resolve({ kind: 'aborted' });
+  if (signal.aborted) onAbort();
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}

@@ -1,0 +1,32 @@
+/** A model call in OpenAI's own terms. */
+import type { ResponseCreateParamsNonStreaming } from 'openai/resources/responses/responses';
+import type { ModelCallRequest } from '../model-call.js';
+
+/** @param attempt which sending of this call it is, from 1 */
+export function buildRequest(
+  request: ModelCallRequest,
+  callId: string,
+  attempt: number,
+): ResponseCreateParamsNonStreaming {
+  const { output } = request;
+  return {
+    model: request.model,
+    instructions: request.instructions,
+    input: request.input,
+    max_output_tokens: request.maxOutputTokens,
+    background: request.mode === 'background',
+    // Only a stored response can be fetched by its id; a foreground answer is read once, from its own reply.
+    store: request.mode === 'background',
+    metadata: { call_id: callId, run_id: request.runId, attempt: String(attempt) },
+    ...(output && {
+      text: {
+        format: {
+          type: 'json_schema',
+          name: output.name,
+          schema: output.schema as Record<string, unknown>,
+          strict: true,
+        },
+      },
+    }),
+  };
+}

@@ -1,0 +1,153 @@
+/**
+ * OpenAI as three operations, each answering with facts instead of throwing: create, retrieve, cancel.
+ * The SDK stays behind this file. `maxRetries: 0`, always: the SDK would POST again what may have been paid, and waits where
+ * we decide. Every setting that the SDK would read from the environment in silence is pinned.
+ */
+import { randomUUID } from 'node:crypto';
+import OpenAI, { APIError } from 'openai';
+import type {
+  Response,
+  ResponseCreateParamsNonStreaming,
+} from 'openai/resources/responses/responses';
+import type { NoAnswer, RefusedRequest } from '../classify/call-fact.js';
+import { readCode } from '../classify/safe-text.js';
+import {
+  clientRequestIdHeader,
+  type Wire,
+  WireFetch,
+  type WireFetchOptions,
+} from './wire-fetch.js';
+
+export interface EndpointOptions extends WireFetchOptions {
+  /** With `/v1`. */
+  readonly baseUrl: string;
+  readonly apiKey: string;
+}
+
+export type Exchange = AnsweredExchange | RefusedRequest | NoAnswer;
+
+/** A response object of OpenAI's own, whatever its status. */
+export interface AnsweredExchange {
+  readonly kind: 'answered';
+  readonly response: Response;
+  readonly requestId: string | null;
+  readonly headers: Headers;
+}
+
+export interface ExchangeLimits {
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+}
+
+export class OpenAiEndpoint {
+  readonly #wireFetch: WireFetch;
+  readonly #client: OpenAI;
+
+  constructor({ baseUrl, apiKey, ...wireOptions }: EndpointOptions) {
+    this.#wireFetch = new WireFetch(wireOptions);
+    this.#client = new OpenAI({
+      apiKey,
+      baseURL: baseUrl,
+      maxRetries: 0,
+      fetch: this.#wireFetch.fetch,
+      logLevel: 'off',
+      adminAPIKey: null,
+      organization: null,
+      project: null,
+      webhookSecret: null,
+    });
+  }
+
+  create(body: ResponseCreateParamsNonStreaming, limits: ExchangeLimits): Promise<Exchange> {
+    return this.#exchange(limits, (options) => this.#client.responses.create(body, options));
+  }
+
+  retrieve(responseId: string, limits: ExchangeLimits): Promise<Exchange> {
+    return this.#exchange(limits, (options) =>
+      this.#client.responses.retrieve(responseId, {}, options),
+    );
+  }
+
+  cancel(responseId: string, limits: ExchangeLimits): Promise<Exchange> {
+    return this.#exchange(limits, (options) => this.#client.responses.cancel(responseId, options));
+  }
+
+  close(): Promise<void> {
+    return this.#wireFetch.close();
+  }
+
+  async #exchange(
+    { timeoutMs, signal }: ExchangeLimits,
+    call: (options: OpenAI.RequestOptions) => Promise<Response>,
+  ): Promise<Exchange> {
+    const clientRequestId = randomUUID();
+    return this.#wireFetch.watch(clientRequestId, async (wire) => {
+      try {
+        const response = await call({
+          headers: { [clientRequestIdHeader]: clientRequestId },
+          timeout: timeoutMs,
+          ...(signal && { signal }),
+        });
+        return readAnswer(response, wire);
+      } catch (error) {
+        return readError(error, wire);
+      }
+    });
+  }
+}
+
+/** A 200 may hold anything: only what is a response object with an id counts as one. */
+function readAnswer(response: Response | string | null | undefined, wire: Wire): Exchange {
+  const isResponse =
+    typeof response === 'object' &&
+    response?.object === 'response' &&
+    typeof response.id === 'string' &&
+    /^[\x21-\x7e]{1,200}$/.test(response.id);
+  if (!isResponse || wire.answer === null) return noAnswer('not_a_response', wire);
+  return {
+    kind: 'answered',
+    response,
+    requestId: requestIdOf(wire),
+    headers: wire.answer.headers,
+  };
+}
+
+function readError(error: unknown, wire: Wire): Exchange {
+  // A status that came with an unreadable body: the SDK has put the transport's words in place of OpenAI's.
+  if (!(error instanceof APIError) || error.status === undefined || wire.answer === null)
+    return noAnswer(causeOf(error), wire);
+  const said = error.error as { message?: unknown; param?: unknown } | undefined;
+  return {
+    kind: 'refused',
+    status: wire.answer.status,
+    isOpenAis: typeof said === 'object' && typeof said.message === 'string',
+    code: readCode(error.code),
+    param: readCode(said?.param),
+    message: typeof said?.message === 'string' ? said.message : '',
+    headers: wire.answer.headers,
+    requestId: requestIdOf(wire),
+  };
+}
+
+const noAnswer = (cause: string, wire: Wire): NoAnswer => ({
+  kind: 'no_answer',
+  requestLeft: wire.requestLeft,
+  cause,
+  httpStatus: wire.answer?.status ?? null,
+  requestId: requestIdOf(wire),
+});
+
+const requestIdOf = (wire: Wire): string | null => {
+  const id = wire.answer?.headers.get('x-request-id') ?? null;
+  return id !== null && /^[\x21-\x7e]{1,200}$/.test(id) ? id : null;
+};
+
+/** The innermost thing that has a name: `ECONNREFUSED`, `UND_ERR_SOCKET`, `SyntaxError`. Never its text. */
+function causeOf(error: unknown): string {
+  let name = 'unknown';
+  for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth += 1) {
+    const code = readCode((at as { code?: unknown }).code);
+    name = code ?? (at.name === 'Error' ? at.constructor.name : at.name);
+  }
+  return name;
+}

@@ -1,0 +1,86 @@
+/**
+ * What a response object says: still at work, a result, or how it went wrong. A 200 alone says nothing: `failed`,
+ * `incomplete` and refusals all come as one.
+ */
+import type { Response } from 'openai/resources/responses/responses';
+import type { CallFact } from '../classify/call-fact.js';
+import { readCode } from '../classify/safe-text.js';
+import type { ModelOutput, Usage } from '../model-call.js';
+
+export type ResponseReading =
+  | { readonly kind: 'pending'; readonly status: 'queued' | 'in_progress' }
+  | {
+      readonly kind: 'completed';
+      readonly output: ModelOutput;
+      readonly usage: Usage;
+      readonly model: string;
+    }
+  | { readonly kind: 'ended_badly'; readonly fact: CallFact; readonly usage: Usage | null }
+  | { readonly kind: 'cancelled' };
+
+export function readResponse(response: Response, requestId: string | null): ResponseReading {
+  const ids = { responseId: response.id, requestId };
+  switch (response.status) {
+    case 'completed':
+      return completed(response, readOutput(response));
+    case 'incomplete': {
+      const reason = readCode(response.incomplete_details?.reason);
+      if (reason === 'content_filter')
+        return completed(response, { ...readOutput(response), kind: 'refusal' });
+      return {
+        kind: 'ended_badly',
+        fact: { kind: 'incomplete_response', reason, ...ids },
+        usage: readUsage(response),
+      };
+    }
+    case 'failed':
+      return {
+        kind: 'ended_badly',
+        fact: { kind: 'failed_response', code: readCode(response.error?.code), ...ids },
+        usage: readUsage(response),
+      };
+    case 'cancelled':
+      return { kind: 'cancelled' };
+    case 'queued':
+      return { kind: 'pending', status: 'queued' };
+    case 'in_progress':
+    case undefined:
+    default:
+      // A status that OpenAI adds later is one more way of not being done; the call's deadline bounds the wait.
+      return { kind: 'pending', status: 'in_progress' };
+  }
+}
+
+function completed(response: Response, output: ModelOutput): ResponseReading {
+  const usage = readUsage(response) ?? noUsage;
+  return { kind: 'completed', output, usage, model: response.model };
+}
+
+/** All text parts in order; one refusal part makes the whole a refusal. */
+function readOutput(response: Response): ModelOutput {
+  const parts = response.output.flatMap((item) => (item.type === 'message' ? item.content : []));
+  const refusal = parts.find((part) => part.type === 'refusal');
+  if (refusal !== undefined) return { kind: 'refusal', text: refusal.refusal };
+  const texts = parts.map((part) => (part.type === 'output_text' ? part.text : ''));
+  return { kind: 'text', text: texts.join('') };
+}
+
+/** Null in cancelled and failed responses. */
+function readUsage({ usage }: Response): Usage | null {
+  if (!usage) return null;
+  return {
+    inputTokens: usage.input_tokens,
+    cachedInputTokens: usage.input_tokens_details?.cached_tokens ?? 0,
+    outputTokens: usage.output_tokens,
+    reasoningTokens: usage.output_tokens_details?.reasoning_tokens ?? 0,
+    totalTokens: usage.total_tokens,
+  };
+}
+
+const noUsage: Usage = {
+  inputTokens: 0,
+  cachedInputTokens: 0,
+  outputTokens: 0,
+  reasoningTokens: 0,
+  totalTokens: 0,
+};
