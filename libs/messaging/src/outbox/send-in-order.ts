@@ -3,7 +3,8 @@
  *
  * (S1) Chunks go out one after the other, lower `seq` first, so the rows of a key keep their order.
  * (S2) A refused chunk is halved until the one row at fault stands alone.
- * (S3) A key whose row was refused sends nothing more: a later event without the earlier one would be a lie.
+ * (S3) A key whose row was refused sends nothing more: a later event without the earlier one would be a lie. (Kafka takes or
+ *      refuses each partition of a request by itself: a later row of that key on another topic may have gone with it.)
  * (S4) Any other failure ends the round: what was not acknowledged is read again, in the same order.
  */
 export interface Sendable {
