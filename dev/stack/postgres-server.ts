@@ -8,8 +8,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
-import { postgresBinaries } from './postgres-binaries.js';
-import { systemUserForPostgres } from './postgres-user.js';
+import { findPostgresHome } from './postgres-home.js';
+import type { PostgresHome } from './postgres-home.js';
+import type { Log } from './progress.js';
 import { StackError, StackPortInUseError, StackServerStartError } from './stack-errors.js';
 import { logTail } from './supervisor.js';
 import type { Child, Supervisor } from './supervisor.js';
@@ -25,15 +26,16 @@ export interface PostgresOptions {
   readonly port: number;
   /** Throw-away data is neither flushed to disk nor shut down with care. */
   readonly throwAway: boolean;
+  readonly log: Log;
   readonly signal: AbortSignal;
 }
 
 /** Resolves with the URL of the database `holdfast` once it takes statements. */
 export async function startPostgres(options: PostgresOptions): Promise<string> {
-  const { port, folder, throwAway, signal } = options;
-  const user = await systemUserForPostgres();
-  const binaries = await postgresBinaries();
-  await initialise(binaries.initdb, folder, user, signal);
+  const { port, throwAway, signal } = options;
+  const home = await findPostgresHome(options.folder, options.log);
+  const { folder, user } = home;
+  await initialise(home, signal);
   await rm(join(folder, 'postmaster.pid'), { force: true }); // the supervisor owns the folder: whoever wrote this is gone
   const settings = {
     listen_addresses: '127.0.0.1',
@@ -44,7 +46,8 @@ export async function startPostgres(options: PostgresOptions): Promise<string> {
   };
   const child = await options.supervisor.start({
     name: 'Postgres',
-    command: binaries.postgres,
+    command: home.postgres,
+    cwd: '/',
     args: [
       '-D',
       folder,
@@ -62,9 +65,7 @@ export async function startPostgres(options: PostgresOptions): Promise<string> {
 
 /** initdb works beside the folder, which appears whole or not at all: a half-initialised one can't be met. */
 async function initialise(
-  initdb: string,
-  folder: string,
-  user: { uid: number; gid: number } | undefined,
+  { initdb, folder, user }: PostgresHome,
   signal: AbortSignal,
 ): Promise<void> {
   const version = await readFile(join(folder, 'PG_VERSION'), 'utf8').catch(() => undefined);
@@ -85,7 +86,7 @@ async function initialise(
   ];
   args.push('-E', 'UTF8', '--locale=C.UTF-8', '--locale-provider=builtin', '--no-sync');
   try {
-    await run(initdb, args, { ...user, signal, env: { ...process.env, LC_ALL: 'C' } });
+    await run(initdb, args, { ...user, cwd: '/', signal, env: { ...process.env, LC_ALL: 'C' } });
     await rm(folder, { recursive: true, force: true });
     await rename(draft, folder);
   } catch (error) {

@@ -55,7 +55,7 @@ async function bringUpPostgres(options: StackOptions): Promise<string> {
   return onPort(options.ports.postgres, 'Postgres', log, (port) =>
     withProgress(log, 'Starting Postgres', () =>
       startPostgres({
-        ...{ supervisor, port, throwAway, signal },
+        ...{ supervisor, port, throwAway, log, signal },
         folder: join(options.dataFolder, 'postgres'),
         logFile: join(options.logFolder, 'postgres.log'),
       }),

@@ -1,0 +1,122 @@
+/**
+ * Real: a process of its own, started from dist/ with the node that runs the specs. Stands in: nothing.
+ * For faults that only a process can have: kill -9, a lost lease, an exit code. Runs what `npm run build` built last.
+ */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { repositoryRoot } from '../../dev/stack/repository.js';
+
+export interface AppProcessOptions {
+  /** Below dist/, e.g. `apps/processor/src/main.js`. */
+  readonly script: string;
+  readonly args?: readonly string[];
+  /** Added to a small clean environment: settings of the machine that runs the specs don't leak in. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export interface AppProcess {
+  readonly pid: number;
+  /** The `ready:` line; rejects with the output when the process ends first or the time is up. */
+  ready(withinMs?: number): Promise<string>;
+  /** The first line, past or future, that matches. */
+  line(pattern: RegExp, withinMs?: number): Promise<string>;
+  /** All that it has written so far, both streams. */
+  output(): string;
+  readonly exited: Promise<Exit>;
+  /** SIGTERM: drains. */
+  stop(): Promise<Exit>;
+  /** SIGKILL: no chance to say goodbye. */
+  killHard(): Promise<Exit>;
+  /** SIGSTOP and SIGCONT: a process that hangs, then comes back and believes it still owns things. */
+  freeze(): void;
+  thaw(): void;
+}
+
+const readyLimitMs = 30_000;
+
+export function startApp(options: AppProcessOptions): AppProcess {
+  const child = spawn(process.execPath, nodeArgs(options), {
+    cwd: repositoryRoot,
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  });
+  child.channel?.unref(); // the spec does not wait for it; it ends when the spec's process does
+  const lines = collectLines(child);
+  const exited = new Promise<Exit>((resolve) =>
+    child.once('close', (code, signal) => resolve({ code, signal })),
+  );
+  const end = async (signal: NodeJS.Signals) => {
+    if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+    return exited;
+  };
+  const line = (pattern: RegExp, withinMs = readyLimitMs) =>
+    lines.first(pattern, withinMs, exited, options.script);
+  return {
+    pid: child.pid ?? NaN,
+    ready: (withinMs) => line(/^ready:/, withinMs),
+    line,
+    output: () => lines.text(),
+    exited,
+    stop: () => end('SIGTERM'),
+    killHard: () => end('SIGKILL'),
+    freeze: () => void child.kill('SIGSTOP'),
+    thaw: () => void child.kill('SIGCONT'),
+  };
+}
+
+/** Runs a script of dist/ to its end; rejects with its output where that is not exit code 0. */
+export async function runToEnd(options: AppProcessOptions): Promise<string> {
+  const app = startApp(options);
+  const { code, signal } = await app.exited;
+  if (code === 0) return app.output();
+  throw new Error(
+    `${options.script} ended with ${signal ?? `exit code ${code}`}:\n${app.output()}`,
+  );
+}
+
+function nodeArgs({ script, args = [] }: AppProcessOptions): string[] {
+  const bound = join(repositoryRoot, 'dist/test/support/end-with-parent.js');
+  return ['--enable-source-maps', '--import', bound, join(repositoryRoot, 'dist', script), ...args];
+}
+
+function collectLines(child: ChildProcess) {
+  const lines: string[] = [];
+  const waiters = new Set<(line: string) => void>();
+  for (const stream of [child.stdout, child.stderr])
+    if (stream)
+      createInterface({ input: stream }).on('line', (line) => {
+        lines.push(line);
+        for (const waiter of waiters) waiter(line);
+      });
+  return {
+    text: () => lines.join('\n'),
+    first(pattern: RegExp, withinMs: number, exited: Promise<Exit>, name: string): Promise<string> {
+      const past = lines.find((line) => pattern.test(line));
+      if (past !== undefined) return Promise.resolve(past);
+      return new Promise((resolve, reject) => {
+        const settle = (act: () => void) => {
+          waiters.delete(waiter);
+          clearTimeout(timer);
+          act();
+        };
+        const fail = (why: string) =>
+          settle(() =>
+            reject(new Error(`${name} ${why}, no line ${pattern}:\n${lines.join('\n')}`)),
+          );
+        const waiter = (line: string) => {
+          if (pattern.test(line)) settle(() => resolve(line));
+        };
+        const timer = setTimeout(() => fail(`took over ${withinMs} ms`), withinMs);
+        waiters.add(waiter);
+        void exited.then(({ code, signal }) => fail(`ended (${signal ?? code})`));
+      });
+    },
+  };
+}
