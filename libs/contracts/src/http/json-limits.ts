@@ -5,7 +5,7 @@ export const MAX_JSON_DEPTH = 64;
 
 /**
  * What JSON's grammar lets through and RFC 8785 or a store cannot hold: numbers beyond a double, half a surrogate pair,
- * endless nesting. Walks without recursion; undefined where all is well.
+ * endless nesting, `__proto__`. Walks without recursion; undefined where all is well.
  */
 export function findUnholdable(value: unknown): WrongField | undefined {
   const open: { value: unknown; path: readonly (string | number)[] }[] = [{ value, path: [] }];
@@ -22,8 +22,8 @@ export function findUnholdable(value: unknown): WrongField | undefined {
       return wrong(path, `is nested deeper than ${MAX_JSON_DEPTH} levels`, 'Flatten the body.');
     }
     for (const [key, child] of Object.entries(current)) {
-      if (!key.isWellFormed()) {
-        return wrong(path, 'has a field name with half a surrogate pair', 'Rename that field.');
+      if (!key.isWellFormed() || key === '__proto__') {
+        return wrong(path, 'has a field name that cannot be held', 'Rename that field.');
       }
       open.push({ value: child, path: [...path, key] });
     }

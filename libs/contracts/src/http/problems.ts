@@ -31,7 +31,8 @@ export const problemKinds = {
   route_not_found: no(404, 'There is nothing at this address'),
   run_not_found: no(404, 'There is no such run'),
   method_not_allowed: no(405, 'This address does not take this method'),
-  run_not_completed: no(409, 'The run has no result'),
+  run_not_completed: later(409, 'The run has no result yet'),
+  run_without_result: no(409, 'The run ended without a result'),
   document_too_large: no(413, 'The document is too large'),
   body_too_large: no(413, 'The body is too large'),
   uri_too_long: no(414, 'The address is too long'),
@@ -40,7 +41,6 @@ export const problemKinds = {
   request_timeout: later(408, 'The request took too long to arrive'),
   internal_error: later(500, 'Holdfast had a fault of its own'),
   database_unavailable: later(503, 'The database cannot be reached'),
-  shutting_down: later(503, 'This process is shutting down'),
 } as const satisfies Readonly<Record<string, ProblemKind>>;
 
 export type ProblemCode = keyof typeof problemKinds;

@@ -74,6 +74,7 @@ describe('JSON that a store cannot hold', () => {
     ['a number beyond a double', JSON.parse('{"a":[1,1e999]}') as unknown, '/a/1'],
     ['half a surrogate pair', { a: '\ud800' }, '/a'],
     ['half a pair in a name', { a: { '\ud800': 1 } }, '/a'],
+    ['a prototype', JSON.parse('{"a":{"__proto__":{}}}') as unknown, '/a'],
   ])('is found: %s', (_, value, pointer) => {
     expect(findUnholdable(value)?.pointer).toBe(pointer);
   });

@@ -1,0 +1,27 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { ConnectionsModule, type OnFatal } from './connections.module.js';
+import { Drain } from './drain.js';
+import { FollowRunsModule } from './follow-runs/follow-runs.module.js';
+import type { JsonLog } from './log.js';
+import { ProjectRunsModule } from './project-runs/project-runs.module.js';
+import { ReportHealthModule } from './report-health/report-health.module.js';
+import type { ApiSettings } from './settings.js';
+import { SubmitRunsModule } from './submit-runs/submit-runs.module.js';
+
+/** The api, read top to bottom: runs come in, their events come back, callers follow them. */
+@Module({})
+export class ApiModule {
+  static of(settings: ApiSettings, log: JsonLog, onFatal: OnFatal): DynamicModule {
+    return {
+      module: ApiModule,
+      imports: [
+        ConnectionsModule.of(settings, log, onFatal),
+        SubmitRunsModule,
+        ProjectRunsModule,
+        FollowRunsModule,
+        ReportHealthModule.of(ProjectRunsModule),
+      ],
+      providers: [Drain],
+    };
+  }
+}

@@ -1,0 +1,28 @@
+import { Database, type EntityClass } from '#libs/postgres';
+
+interface NamedMigration {
+  readonly name: string;
+}
+
+/** Names of the migrations that a schema still lacks, in order; all of them where the schema is not there. */
+export async function missingMigrations(
+  url: string,
+  schema: 'api' | 'content',
+  migrations: readonly EntityClass[],
+): Promise<string[]> {
+  const wanted = migrations.map((migration) => (new migration() as NamedMigration).name);
+  const database = new Database({ url, maxConnections: 1, applicationName: 'holdfast-api.check' });
+  try {
+    const table = `${schema}.migrations`;
+    const found = await database.query<{ there: boolean }>(
+      'SELECT to_regclass($1) IS NOT NULL AS there',
+      [table],
+    );
+    if (!found.rows[0]?.there) return wanted;
+    const { rows } = await database.query<NamedMigration>(`SELECT name FROM ${table}`);
+    const ran = new Set(rows.map(({ name }) => name));
+    return wanted.filter((name) => !ran.has(name));
+  } finally {
+    await database.close();
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * Coming up and going down, in one place and in order.
+ *
+ * (D1) Down: readiness says no (terminus) → consumer pauses, settles, commits, leaves → streams end → HTTP finishes what it has
+ *      begun and closes (Nest, between the two hooks) → the outbox is flushed → connections close.
+ * (D2) What is not done by then loses nothing: runs and outbox rows are committed, offsets are not ahead of the read model.
+ */
+import {
+  Inject,
+  Injectable,
+  type BeforeApplicationShutdown,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
+import { KafkaTransportStrategy, OutboxRelay } from '#libs/messaging';
+import { Database, Notifications } from '#libs/postgres';
+import { CONTENT_DATABASE } from './connections.module.js';
+import { WatchHub } from './follow-runs/watch-hub.js';
+import { JsonLog } from './log.js';
+import { ParkedEventsStore } from './project-runs/parked-events.store.js';
+import { ProjectRuns } from './project-runs/project-runs.js';
+import { retakeParkedEvents } from './project-runs/retake-parked.js';
+import { API_SETTINGS, type ApiSettings } from './settings.js';
+
+@Injectable()
+export class Drain
+  implements OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown
+{
+  private readonly stopping = new AbortController();
+  private retaking: Promise<void> = Promise.resolve();
+
+  constructor(
+    @Inject(API_SETTINGS) private readonly settings: ApiSettings,
+    private readonly log: JsonLog,
+    private readonly database: Database,
+    @Inject(CONTENT_DATABASE) private readonly contentDatabase: Database,
+    private readonly notifications: Notifications,
+    private readonly relay: OutboxRelay,
+    private readonly consumer: KafkaTransportStrategy,
+    private readonly parked: ParkedEventsStore,
+    private readonly projection: ProjectRuns,
+    private readonly hub: WatchHub,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.relay.start();
+    const { parked, projection, log } = this;
+    this.retaking = retakeParkedEvents(parked, projection, log, this.stopping.signal);
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.log.info({ ...this.projection.counts }, 'draining');
+    this.stopping.abort();
+    await this.consumer.drain({ graceMs: this.settings.drainMs });
+    await this.retaking;
+    this.hub.close();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.relay.stop({ flushMs: this.settings.drainMs });
+    await this.notifications.close();
+    await Promise.all([this.database.close(), this.contentDatabase.close()]);
+    this.log.info({}, 'drained');
+  }
+}

@@ -1,0 +1,118 @@
+import type { RunStatus } from '#libs/domain';
+import { statement, type Database } from '#libs/postgres';
+import { RUN_COLUMNS, type RunEventEntity, type RunRow } from '../schema/index.js';
+
+/** A fact of a run's history. */
+export type HistoryRow = Omit<RunEventEntity, 'tenant'>;
+
+/** Someone waits for what comes after `afterVersion`. */
+export interface Watch {
+  readonly tenant: string;
+  readonly runUuid: string;
+  readonly afterVersion: number;
+}
+
+export interface RunFilter {
+  readonly tenant: string;
+  readonly statuses: readonly RunStatus[] | null;
+  readonly workflow: string | null;
+  readonly reference: string | null;
+  readonly idempotencyKey: string | null;
+  /** The last id of the page before. */
+  readonly beforeId: string | null;
+  readonly limit: number;
+}
+
+export interface RunResult {
+  readonly status: RunStatus;
+  readonly result: unknown;
+  readonly resultRef: string | null;
+}
+
+/** Events of one run in one read, at most: more come with the next. */
+export const EVENTS_PER_READ = 200;
+
+/** Reads what callers follow. Writes nothing. */
+export class FollowRunsStore {
+  constructor(private readonly database: Database) {}
+
+  async find(tenant: string, runUuid: string): Promise<RunRow | undefined> {
+    const { rows } = await this.database.query<RunRow>(FIND, [tenant, runUuid]);
+    return rows[0];
+  }
+
+  async findResult(tenant: string, runUuid: string): Promise<(RunRow & RunResult) | undefined> {
+    const values = [tenant, runUuid];
+    const { rows } = await this.database.query<RunRow & RunResult>(FIND_RESULT, values);
+    return rows[0];
+  }
+
+  /** Newest first: ids are UUIDv7, so a page is cut by id and stays where it is while new runs come. */
+  async list(filter: RunFilter): Promise<RunRow[]> {
+    const { tenant, statuses, workflow, reference, idempotencyKey, beforeId, limit } = filter;
+    const values: unknown[] = [tenant, limit];
+    const narrowing = [
+      [statuses, 'r.status = ANY(?)'],
+      [workflow, 'r.workflow = ?'],
+      [reference, 'r.reference = ?'],
+      [idempotencyKey, 'r.idempotency_key = ?'],
+      [beforeId, 'r.id < ?'],
+    ] as const;
+    const conditions = narrowing.flatMap(([value, condition]) => {
+      if (value === null) return [];
+      values.push(value);
+      return [` AND ${condition.replace('?', `$${values.length}`)}`];
+    });
+    const { rows } = await this.database.query<RunRow>(
+      `SELECT ${RUN_COLUMNS} FROM api.runs r WHERE r.tenant = $1${conditions.join('')}
+       ORDER BY r.id DESC LIMIT $2`,
+      values,
+    );
+    return rows;
+  }
+
+  async history(tenant: string, runUuid: string): Promise<HistoryRow[]> {
+    const { rows } = await this.database.query<HistoryRow>(HISTORY, [tenant, runUuid]);
+    return rows;
+  }
+
+  /** What each watch waits for, in one statement; a watch with nothing new has no rows. */
+  async newEvents(watches: readonly Watch[]): Promise<HistoryRow[][]> {
+    const { rows } = await this.database.query<HistoryRow & { place: bigint }>(NEW_EVENTS, [
+      watches.map((watch) => watch.tenant),
+      watches.map((watch) => watch.runUuid),
+      watches.map((watch) => watch.afterVersion),
+    ]);
+    const found: HistoryRow[][] = watches.map(() => []);
+    for (const { place, ...row } of rows) found[Number(place) - 1]?.push(row);
+    return found;
+  }
+}
+
+const EVENT_COLUMNS = `e.run_id AS "runId", e.version, e.event_id AS "eventId", e.type, e.status,
+  e.occurred_at AS "occurredAt", e.body`;
+
+const FIND = statement(
+  'api.follow-runs.find',
+  `SELECT ${RUN_COLUMNS} FROM api.runs r WHERE r.tenant = $1 AND r.id = $2`,
+);
+
+const FIND_RESULT = statement(
+  'api.follow-runs.find-result',
+  `SELECT ${RUN_COLUMNS}, r.result FROM api.runs r WHERE r.tenant = $1 AND r.id = $2`,
+);
+
+const HISTORY = statement(
+  'api.follow-runs.history',
+  `SELECT ${EVENT_COLUMNS} FROM api.run_events e WHERE e.tenant = $1 AND e.run_id = $2 ORDER BY e.version`,
+);
+
+const NEW_EVENTS = statement(
+  'api.follow-runs.new-events',
+  `SELECT w.place, e.*
+   FROM unnest($1::text[], $2::uuid[], $3::int[]) WITH ORDINALITY AS w(tenant, run_id, after_version, place),
+   LATERAL (SELECT ${EVENT_COLUMNS} FROM api.run_events e
+            WHERE e.tenant = w.tenant AND e.run_id = w.run_id AND e.version > w.after_version
+            ORDER BY e.version LIMIT ${EVENTS_PER_READ}) AS e
+   ORDER BY w.place, e.version`,
+);

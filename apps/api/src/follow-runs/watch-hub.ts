@@ -1,0 +1,99 @@
+/**
+ * Serves all streams of this process with one batched read.
+ *
+ * (H1) One read at a time, for everyone who waits: at most every `everyMs` on its own, sooner when hinted. What is asked or
+ *      hinted while a read is in flight goes into the next one, which starts at once.
+ * (H2) A watcher waits with the version it has seen and is answered with what follows. It asks again when it has passed that
+ *      on, so a slow client holds nothing in memory; and as the place is the watcher's own, nothing repeats and nothing is
+ *      skipped whatever hints are lost, late or doubled.
+ * (H3) A read that fails is told to the log and tried again at the next turn: watchers only see that nothing came.
+ * (H4) A wait ends with events, or empty when its signal fires or the hub is closed. With nobody waiting there is no read.
+ */
+import type { FollowRunsStore, HistoryRow, Watch } from './follow-runs.store.js';
+
+interface Waiting extends Watch {
+  readonly resolve: (events: readonly HistoryRow[]) => void;
+}
+
+export interface WatchHubOptions {
+  /** Longest time until a new event is seen when no hint came. Default 200. */
+  readonly everyMs?: number;
+  readonly onError?: (error: unknown) => void;
+}
+
+export class WatchHub {
+  private readonly waiting = new Set<Waiting>();
+  private readonly everyMs: number;
+  private reading = false;
+  private hinted = false;
+  private closed = false;
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly store: Pick<FollowRunsStore, 'newEvents'>,
+    private readonly options: WatchHubOptions = {},
+  ) {
+    this.everyMs = options.everyMs ?? 200;
+  }
+
+  /** Events after `afterVersion`, as soon as there are any; none when `signal` fires or the hub is closed (H4). */
+  async next(watch: Watch, signal: AbortSignal): Promise<readonly HistoryRow[]> {
+    if (this.closed || signal.aborted) return [];
+    const { promise, resolve } = Promise.withResolvers<readonly HistoryRow[]>();
+    const waiting: Waiting = { ...watch, resolve };
+    const giveUp = () => this.answer(waiting, []);
+    signal.addEventListener('abort', giveUp, { once: true });
+    this.waiting.add(waiting);
+    this.hint();
+    try {
+      return await promise;
+    } finally {
+      signal.removeEventListener('abort', giveUp);
+    }
+  }
+
+  /** There may be something new: look now. */
+  hint(): void {
+    if (this.reading) this.hinted = true;
+    else void this.readUntilQuiet();
+  }
+
+  /** Answers everyone who waits with nothing; nobody can wait afterwards. */
+  close(): void {
+    this.closed = true;
+    clearTimeout(this.timer);
+    for (const waiting of [...this.waiting]) this.answer(waiting, []);
+  }
+
+  private async readUntilQuiet(): Promise<void> {
+    this.reading = true; // (H1)
+    clearTimeout(this.timer);
+    do {
+      this.hinted = false;
+      await this.readOnce();
+    } while (this.hinted && !this.closed);
+    this.reading = false;
+    if (this.waiting.size > 0 && !this.closed) {
+      this.timer = setTimeout(() => this.hint(), this.everyMs);
+    }
+  }
+
+  private async readOnce(): Promise<void> {
+    const watches = [...this.waiting];
+    if (watches.length === 0) return;
+    try {
+      const found = await this.store.newEvents(watches);
+      watches.forEach((waiting, index) => {
+        const events = found[index] ?? [];
+        if (events.length > 0) this.answer(waiting, events); // (H2)
+      });
+    } catch (error) {
+      this.options.onError?.(error); // (H3)
+    }
+  }
+
+  private answer(waiting: Waiting, events: readonly HistoryRow[]): void {
+    this.waiting.delete(waiting);
+    waiting.resolve(events);
+  }
+}

@@ -1,0 +1,63 @@
+import { parseRunEvent, type RunEvent } from '#libs/contracts';
+import { isRunId, uuidOf } from '#libs/domain';
+import type { ReceivedMessage, RecordPosition } from '#libs/messaging';
+
+/** An event on its way into the read model. */
+export interface IncomingEvent {
+  readonly tenant: string;
+  readonly runUuid: string;
+  readonly version: number;
+  /** `ce_id` and `ce_type`. */
+  readonly eventId: string;
+  readonly type: string;
+  readonly event: RunEvent;
+  /** The data as it was published, for the history. */
+  readonly body: unknown;
+  readonly position: RecordPosition;
+  /** It has waited long enough: applied even where a version before it is missing, or its run is not known. */
+  readonly overGap: boolean;
+}
+
+export type ReadEvent =
+  | { readonly kind: 'event'; readonly event: IncomingEvent }
+  /** Nothing can be made of it by this build: to be set aside, with the reason. */
+  | {
+      readonly kind: 'unreadable';
+      readonly reason: 'unknown_type' | 'invalid';
+      readonly problem: string;
+    };
+
+type Readable = Pick<ReceivedMessage, 'id' | 'type' | 'data' | 'position'>;
+
+export function readEvent(message: Readable, overGap = false): ReadEvent {
+  const parsed = parseRunEvent(message);
+  switch (parsed.kind) {
+    case 'unknown_type':
+      return {
+        kind: 'unreadable',
+        reason: 'unknown_type',
+        problem: `type ${parsed.type} is not known to this build`,
+      };
+    case 'invalid':
+      return {
+        kind: 'unreadable',
+        reason: 'invalid',
+        problem: parsed.problems.map((each) => `${each.pointer} ${each.message}`).join('; '),
+      };
+    case 'parsed':
+      return incoming(message, parsed.value, overGap);
+  }
+}
+
+function incoming(message: Readable, event: RunEvent, overGap: boolean): ReadEvent {
+  const { runId, tenant, version } = event.data;
+  if (!isRunId(runId)) {
+    return { kind: 'unreadable', reason: 'invalid', problem: '/runId is not a run id' };
+  }
+  const { id: eventId, type, data: body, position } = message;
+  const runUuid = uuidOf(runId);
+  return {
+    kind: 'event',
+    event: { tenant, runUuid, version, eventId, type, event, body, position, overGap },
+  };
+}

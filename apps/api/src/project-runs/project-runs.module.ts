@@ -1,0 +1,57 @@
+import { Module } from '@nestjs/common';
+import { consumerGroups } from '#libs/contracts';
+import { KafkaConnection, KafkaTransportStrategy } from '#libs/messaging';
+import { Database, Notifications } from '#libs/postgres';
+import { ON_FATAL, type OnFatal } from '../connections.module.js';
+import { JsonLog } from '../log.js';
+import { RUN_EVENTS_CHANNEL } from '../schema/index.js';
+import { ParkedEventsStore } from './parked-events.store.js';
+import { ProjectEventsStore } from './project-events.store.js';
+import { ProjectRunsController } from './project-runs.controller.js';
+import { ProjectRuns } from './project-runs.js';
+
+/** The api *projects runs*: run events into the read model, each once, in the order of `version`. */
+@Module({
+  controllers: [ProjectRunsController],
+  providers: [
+    {
+      provide: ProjectEventsStore,
+      inject: [Database],
+      useFactory: (database: Database) => new ProjectEventsStore(database),
+    },
+    {
+      provide: ParkedEventsStore,
+      inject: [Database],
+      useFactory: (database: Database) => new ParkedEventsStore(database),
+    },
+    {
+      provide: ProjectRuns,
+      inject: [ProjectEventsStore, ParkedEventsStore, JsonLog, Notifications],
+      useFactory: (
+        events: ProjectEventsStore,
+        parked: ParkedEventsStore,
+        log: JsonLog,
+        notifications: Notifications,
+      ) => new ProjectRuns(events, parked, log, () => notifications.notify(RUN_EVENTS_CHANNEL)),
+    },
+    {
+      provide: KafkaTransportStrategy,
+      inject: [KafkaConnection, ProjectRuns, JsonLog, ON_FATAL],
+      useFactory: (
+        kafka: KafkaConnection,
+        projection: ProjectRuns,
+        log: JsonLog,
+        onFatal: OnFatal,
+      ) =>
+        new KafkaTransportStrategy({
+          kafka,
+          groupId: consumerGroups.projectRuns,
+          log,
+          onCrash: onFatal,
+          onUndecodable: (record) => projection.takeUndecodable(record),
+        }),
+    },
+  ],
+  exports: [KafkaTransportStrategy, ParkedEventsStore, ProjectRuns],
+})
+export class ProjectRunsModule {}

@@ -1,0 +1,112 @@
+/** Takes what the events topic holds into the read model: applies, parks, sets aside; a record is done when one of them is stored. */
+import type { MessagingLog, ReceivedMessage, UndecodableRecord } from '#libs/messaging';
+import { isRowRejection } from '#libs/postgres';
+import { readEvent, type IncomingEvent } from './incoming-event.js';
+import type { ParkedEventsStore, SetAside, WaitingEvent } from './parked-events.store.js';
+import type { ProjectEventsStore, Projection } from './project-events.store.js';
+
+export interface ProjectionCounts {
+  applied: number;
+  duplicates: number;
+  filledIn: number;
+  parked: number;
+  /** Events applied though a version before them never came. */
+  gaps: number;
+  setAside: number;
+}
+
+export class ProjectRuns {
+  readonly counts: ProjectionCounts = {
+    applied: 0,
+    duplicates: 0,
+    filledIn: 0,
+    parked: 0,
+    gaps: 0,
+    setAside: 0,
+  };
+
+  constructor(
+    private readonly events: ProjectEventsStore,
+    private readonly parked: ParkedEventsStore,
+    private readonly log: MessagingLog,
+    /** Tells the streams that there is something new. */
+    private readonly onApplied: () => void,
+  ) {}
+
+  /** Resolves when the message is taken in or set aside; rejects only while Postgres cannot be reached. */
+  async take(message: ReceivedMessage): Promise<void> {
+    const read = readEvent(message);
+    if (read.kind === 'unreadable') {
+      const { id: eventId, type, data: body, position } = message;
+      const { reason, problem } = read;
+      return this.setAside({ position, reason, problem, eventId, type, body });
+    }
+    return this.projectOrRefuse(read.event);
+  }
+
+  async takeUndecodable({ position, problem, headers, sizeBytes, bodyHash }: UndecodableRecord) {
+    await this.setAside({
+      position,
+      reason: 'undecodable',
+      problem: `${problem.code}: ${problem.reason} (${sizeBytes} bytes, sha256 ${bodyHash})`,
+      eventId: headers['ce_id'] ?? null,
+      type: headers['ce_type'] ?? null,
+      body: null,
+    });
+  }
+
+  /** An event that has waited long enough: applied whatever is missing before it, with all that then follows. */
+  async takeOverdue(waiting: WaitingEvent): Promise<void> {
+    const read = readEvent({ ...waiting }, true);
+    if (read.kind === 'event') return this.projectOrRefuse(read.event);
+    await this.parked.setAsideInstead(waiting, read.reason, read.problem);
+  }
+
+  private async projectOrRefuse(event: IncomingEvent): Promise<void> {
+    try {
+      await this.project(event);
+    } catch (error) {
+      if (!isRowRejection(error)) throw error;
+      const { position, eventId, type } = event;
+      const problem = error instanceof Error ? error.message : String(error);
+      await this.setAside({ position, reason: 'refused', problem, eventId, type, body: null });
+    }
+  }
+
+  private async project(event: IncomingEvent): Promise<void> {
+    const projection = await this.events.project(event);
+    this.count(projection, event);
+    if (projection.kind !== 'applied') return;
+    this.onApplied();
+    const next = await this.parked.nextOf(event.tenant, event.runUuid, event.version + 1);
+    const read = next && readEvent(next);
+    if (read?.kind === 'event') await this.project(read.event);
+  }
+
+  private async setAside(record: SetAside): Promise<void> {
+    await this.parked.setAside(record);
+    this.counts.setAside += 1;
+    const { position, reason, problem, eventId, type } = record;
+    this.log.warn({ ...position, reason, problem, eventId, type }, 'run event set aside');
+  }
+
+  private count(projection: Projection, event: IncomingEvent): void {
+    const fields = { runId: event.event.data.runId, version: event.version, type: event.type };
+    switch (projection.kind) {
+      case 'applied':
+        this.counts.applied += 1;
+        if (!projection.overGap) return;
+        this.counts.gaps += 1;
+        return this.log.warn(fields, 'run event applied over a gap');
+      case 'duplicate':
+        this.counts.duplicates += 1;
+        return;
+      case 'filled_in':
+        this.counts.filledIn += 1;
+        return this.log.warn(fields, 'late run event filled in');
+      case 'parked':
+        this.counts.parked += 1;
+        return this.log.info({ ...fields, reason: projection.reason }, 'run event parked');
+    }
+  }
+}

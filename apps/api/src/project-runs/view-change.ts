@@ -1,0 +1,68 @@
+/**
+ * What each event changes on a run's view. Pure: an event alone says what it sets, whatever stood there before, so that the
+ * view is the fold of a run's history in the order of `version`.
+ */
+import type { RunEvent, UsagePart } from '#libs/contracts';
+import type { RunFailure, RunProgress, RunStatus, Waiting } from '#libs/domain';
+
+/** Columns of `api.runs` that an event sets; what is absent keeps its value. Instants are ISO 8601. */
+export interface ViewChange {
+  readonly status: RunStatus;
+  readonly attempt: number;
+  readonly max_attempts: number;
+  readonly waiting: Waiting | null;
+  readonly next_attempt_at: string | null;
+  readonly failure: RunFailure | null;
+  readonly progress?: RunProgress;
+  readonly usage?: UsagePart;
+  readonly result_ref?: string;
+  /** Only the first start counts: see `foldChanges`. */
+  readonly started_at?: string;
+  readonly ended_at?: string;
+}
+
+export function viewChangeOf(event: RunEvent): ViewChange {
+  const { status, attempt, maxAttempts, occurredAt } = event.data;
+  const change = {
+    status,
+    attempt,
+    max_attempts: maxAttempts,
+    waiting: null,
+    next_attempt_at: null,
+    failure: null,
+  };
+  switch (event.name) {
+    case 'RunQueued':
+      return change;
+    case 'RunStarted':
+      return { ...change, started_at: occurredAt };
+    case 'RunProgressed':
+      return { ...change, progress: event.data.progress, waiting: event.data.waiting ?? null };
+    case 'RunRetryScheduled': {
+      const { waiting, nextAttemptAt, failure } = event.data;
+      return { ...change, waiting, next_attempt_at: nextAttemptAt, failure };
+    }
+    case 'RunNeedsReview':
+      return { ...change, failure: event.data.failure, usage: event.data.usage };
+    case 'RunFailed': {
+      const { failure, usage } = event.data;
+      return { ...change, failure, usage, ended_at: occurredAt };
+    }
+    case 'RunCompleted': {
+      const { resultRef, usage } = event.data;
+      return { ...change, usage, result_ref: resultRef, ended_at: occurredAt };
+    }
+  }
+}
+
+/** The result where it came inline: model output, so it is kept apart from what SQL looks into. */
+export function inlineResultOf(event: RunEvent): unknown {
+  return event.name === 'RunCompleted' ? event.data.result : undefined;
+}
+
+/** The change that a whole history makes, its events given in the order of `version`. */
+export function foldChanges(changes: readonly ViewChange[]): Partial<ViewChange> {
+  const started = changes.find((change) => change.started_at !== undefined);
+  const folded: Partial<ViewChange> = Object.assign({}, ...changes) as Partial<ViewChange>;
+  return started?.started_at === undefined ? folded : { ...folded, started_at: started.started_at };
+}

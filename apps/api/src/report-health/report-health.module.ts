@@ -1,0 +1,15 @@
+import { Module, type DynamicModule, type Type } from '@nestjs/common';
+import { TerminusModule } from '@nestjs/terminus';
+import { ReportHealthController } from './report-health.controller.js';
+
+/** The api *reports its health*: that of its connections, and of the consumer that `consuming` exports. */
+@Module({})
+export class ReportHealthModule {
+  static of(consuming: Type): DynamicModule {
+    return {
+      module: ReportHealthModule,
+      imports: [TerminusModule.forRoot({ logger: false }), consuming],
+      controllers: [ReportHealthController],
+    };
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * Writes accepted runs: row and request in one transaction, many runs per transaction under load.
+ *
+ * (A1) One key, one run: the unique index on (tenant, idempotency_key) decides, and it waits for a rival that is not yet
+ *      committed. What loses finds the winner's row in the next statement of the same transaction.
+ * (A2) A run and its request commit together; the request's place in the outbox is drawn after the row is locked.
+ * (A3) A transaction that is done again because its COMMIT got no answer finds its own row by id: accepted, not replayed.
+ */
+import type { Outbox } from '#libs/messaging';
+import { KeyedBatcher, statement, type Database, type Tx } from '#libs/postgres';
+import { RUN_COLUMNS, type RunRow } from '../schema/index.js';
+import type { NewRun } from './new-run.js';
+
+export type Acceptance =
+  | { readonly kind: 'accepted'; readonly run: RunRow }
+  /** The key was there before: the run that it stands for, and the body it came with. */
+  | { readonly kind: 'key_taken'; readonly run: RunRow };
+
+export class AcceptRunsStore {
+  private readonly batcher: KeyedBatcher<NewRun, Acceptance>;
+
+  constructor(
+    private readonly database: Database,
+    private readonly outbox: Outbox,
+  ) {
+    this.batcher = new KeyedBatcher<NewRun, Acceptance>({
+      name: 'api.accept-runs',
+      keyOf: ({ row }) => `${row.tenant} ${row.idempotencyKey}`,
+      write: (runs) => this.database.transaction((tx) => this.write(tx, runs)),
+    });
+  }
+
+  /** Resolves when the run and its request are committed, or another run turned out to hold the key. */
+  accept(run: NewRun): Promise<Acceptance> {
+    return this.batcher.push(run);
+  }
+
+  async findByKey(tenant: string, idempotencyKey: string): Promise<RunRow | undefined> {
+    const { rows } = await this.database.query<RunRow>(FIND_BY_KEY, [tenant, idempotencyKey]);
+    return rows[0];
+  }
+
+  /** Everything that was handed over is settled. */
+  idle(): Promise<void> {
+    return this.batcher.idle();
+  }
+
+  private async write(tx: Tx, runs: readonly NewRun[]): Promise<Acceptance[]> {
+    const inserted = await insert(tx, runs);
+    const fresh = runs.filter(({ row }) => inserted.has(row.id));
+    await this.outbox.append(
+      tx,
+      fresh.map(({ requested }) => requested),
+    ); // (A2)
+    const taken = await findTaken(
+      tx,
+      runs.filter(({ row }) => !inserted.has(row.id)),
+    );
+    return runs.map(({ row }) => {
+      const winner = taken.get(keyOf(row));
+      if (!winner || winner.id === row.id) return { kind: 'accepted', run: row }; // (A3)
+      return { kind: 'key_taken', run: winner };
+    });
+  }
+}
+
+async function insert(tx: Tx, runs: readonly NewRun[]): Promise<Set<string>> {
+  const column = <T>(pick: (row: NewRun['row']) => T) => runs.map(({ row }) => pick(row));
+  const { rows } = await tx.query<{ id: string }>(INSERT, [
+    column((row) => row.tenant),
+    column((row) => row.id),
+    column((row) => row.idempotencyKey),
+    column((row) => row.bodyHash),
+    column((row) => row.workflow),
+    column((row) => row.workflowVersion),
+    column((row) => row.inputRef),
+    column((row) => JSON.stringify(row.documents)),
+    column((row) => row.priority),
+    column((row) => row.deadlineAt),
+    column((row) => row.reference),
+    column((row) => JSON.stringify(row.labels)),
+    column((row) => row.status),
+    column((row) => row.attempt),
+    column((row) => row.maxAttempts),
+    column((row) => row.createdAt),
+  ]);
+  return new Set(rows.map(({ id }) => id));
+}
+
+async function findTaken(tx: Tx, runs: readonly NewRun[]): Promise<Map<string, RunRow>> {
+  if (runs.length === 0) return new Map();
+  const { rows } = await tx.query<RunRow>(FIND_BY_KEYS, [
+    runs.map(({ row }) => row.tenant),
+    runs.map(({ row }) => row.idempotencyKey),
+  ]);
+  return new Map(rows.map((row) => [keyOf(row), row]));
+}
+
+function keyOf(row: Pick<RunRow, 'tenant' | 'idempotencyKey'>): string {
+  return `${row.tenant} ${row.idempotencyKey}`;
+}
+
+const INSERT = statement(
+  'api.accept-runs.insert',
+  `INSERT INTO api.runs (tenant, id, idempotency_key, body_hash, workflow, workflow_version, input_ref, documents,
+                         priority, deadline_at, reference, labels, status, attempt, max_attempts, created_at)
+   SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::bytea[], $5::text[], $6::int[], $7::text[], $8::jsonb[],
+                        $9::text[], $10::timestamptz[], $11::text[], $12::jsonb[], $13::text[], $14::int[], $15::int[],
+                        $16::timestamptz[])
+   ON CONFLICT (tenant, idempotency_key) DO NOTHING
+   RETURNING id`,
+);
+
+const FIND_BY_KEYS = statement(
+  'api.accept-runs.find-by-keys',
+  `SELECT ${RUN_COLUMNS}
+   FROM unnest($1::text[], $2::text[]) AS k(tenant, idempotency_key)
+   JOIN api.runs r USING (tenant, idempotency_key)`,
+);
+
+const FIND_BY_KEY = statement(
+  'api.accept-runs.find-by-key',
+  `SELECT ${RUN_COLUMNS} FROM api.runs r WHERE r.tenant = $1 AND r.idempotency_key = $2`,
+);

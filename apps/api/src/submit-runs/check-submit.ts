@@ -1,0 +1,85 @@
+/** What a submit must meet before anything is stored. Pure: takes the body and facts about the documents, throws a problem. */
+import { checkFields, pointerTo, SubmitRunBody, type ProblemField } from '#libs/contracts';
+import { checkSchema, type Workflow, type WorkflowCatalogue } from '#libs/workflows';
+import { ProblemError } from '../problem-error.js';
+
+/** What is known of a document that the caller named. */
+export interface KnownDocument {
+  readonly id: string;
+  readonly mediaType: string;
+}
+
+export function checkBody(body: unknown): SubmitRunBody {
+  const checked = checkFields(SubmitRunBody, body);
+  if (checked.kind === 'valid') return checked.value;
+  throw refused('invalid_body', 'The body does not describe a run', checked.wrong);
+}
+
+export function findWorkflow(body: SubmitRunBody, catalogue: WorkflowCatalogue): Workflow {
+  const workflow = catalogue.latest(body.workflow);
+  if (workflow) return workflow;
+  throw refused('unknown_workflow', 'The workflow does not exist', [
+    {
+      pointer: '/workflow',
+      message: 'is not the name of a workflow',
+      mend: `Use one of: ${catalogue.names().join(', ')}.`,
+    },
+  ]);
+}
+
+export function checkInput(body: SubmitRunBody, workflow: Workflow): void {
+  const wrong = checkSchema(workflow.inputSchema, body.input);
+  if (wrong.length === 0) return;
+  const errors = wrong.map((problem) => ({ ...problem, pointer: `/input${problem.pointer}` }));
+  throw refused('invalid_input', `The input does not fit the workflow ${workflow.name}`, errors);
+}
+
+/** `known`: those of the named documents that exist for this tenant. */
+export function checkDocuments(
+  body: SubmitRunBody,
+  workflow: Workflow,
+  known: readonly KnownDocument[],
+): void {
+  const named = body.documents ?? [];
+  const byId = new Map(known.map((document) => [document.id, document]));
+  const wrong = [
+    ...wrongCount(named.length, workflow),
+    ...named.flatMap((id, index) => wrongDocument(index, byId.get(id), workflow)),
+  ];
+  if (wrong.length === 0) return;
+  throw refused('invalid_documents', `The documents do not fit ${workflow.name}`, wrong);
+}
+
+function wrongCount(count: number, { name, documents: { min, max } }: Workflow): ProblemField[] {
+  if (count >= min && count <= max) return [];
+  const takes = min === max ? `${min}` : `${min} to ${max}`;
+  const message = `has ${count} documents; ${name} takes ${takes}`;
+  const mend = `Upload with POST /v1/documents and name ${takes} of the ids it answers.`;
+  return [{ pointer: '/documents', message, mend }];
+}
+
+function wrongDocument(
+  index: number,
+  document: KnownDocument | undefined,
+  { name, documents: { mediaTypes } }: Workflow,
+): ProblemField[] {
+  const pointer = pointerTo('documents', index);
+  if (!document) {
+    const mend = 'Upload it with POST /v1/documents first and use the id it answers.';
+    return [{ pointer, message: 'is not a document of yours', mend }];
+  }
+  if (mediaTypes.includes(document.mediaType)) return [];
+  const message = `is ${document.mediaType}, which ${name} does not take`;
+  return [
+    { pointer, message, mend: `Use a document of one of these types: ${mediaTypes.join(', ')}.` },
+  ];
+}
+
+function refused(
+  code: 'invalid_body' | 'unknown_workflow' | 'invalid_input' | 'invalid_documents',
+  what: string,
+  errors: readonly ProblemField[],
+): ProblemError {
+  const places = errors.map(({ pointer, message }) => `${pointer || 'body'} ${message}`);
+  return new ProblemError(code, `${what}: ${places.join('; ')}.`, { errors });
+}

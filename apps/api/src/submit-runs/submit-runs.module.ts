@@ -1,0 +1,28 @@
+import { Module } from '@nestjs/common';
+import { ContentStore } from '#libs/content';
+import { Outbox } from '#libs/messaging';
+import { Database } from '#libs/postgres';
+import { CONTENT_DATABASE } from '../connections.module.js';
+import { AcceptRunsStore } from './accept-runs.store.js';
+import { DocumentsStore } from './documents.store.js';
+import { StoreDocumentsController } from './store-documents.controller.js';
+import { SubmitRunsController } from './submit-runs.controller.js';
+
+/** The api *submits runs*: documents and requests in, run and outbox row in one transaction. */
+@Module({
+  controllers: [SubmitRunsController, StoreDocumentsController],
+  providers: [
+    {
+      provide: AcceptRunsStore,
+      inject: [Database, Outbox],
+      useFactory: (database: Database, outbox: Outbox) => new AcceptRunsStore(database, outbox),
+    },
+    {
+      provide: DocumentsStore,
+      inject: [ContentStore, CONTENT_DATABASE],
+      useFactory: (contents: ContentStore, database: Database) =>
+        new DocumentsStore(contents, database),
+    },
+  ],
+})
+export class SubmitRunsModule {}
