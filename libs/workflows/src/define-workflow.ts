@@ -1,5 +1,8 @@
 /** The one way to make a workflow: what is wrong with it is found when the process starts, not in a run. */
-import type { Workflow } from './workflow.js';
+import { compileSchema } from './schema/check-schema.js';
+import type { JsonSchema } from './schema/json-schema.js';
+import { strictSchemaProblems } from './schema/strict-schema.js';
+import type { Step, Workflow } from './workflow.js';
 
 export class WorkflowInvalidError extends Error {
   readonly code = 'workflow_invalid';
@@ -8,13 +11,100 @@ export class WorkflowInvalidError extends Error {
   constructor(
     readonly workflow: string,
     readonly version: number,
+    /** Each says where, what is wrong, and what to do. */
     readonly problems: readonly string[],
   ) {
-    super(`Workflow ${workflow} v${version}: ${problems.join('; ')}`);
+    super(`Workflow "${workflow}" v${version} cannot be used: ${problems.join('; ')}.`);
     this.name = 'WorkflowInvalidError';
   }
 }
 
 export function defineWorkflow(workflow: Workflow): Workflow {
+  const problems = workflowProblems(workflow);
+  if (problems.length > 0) {
+    throw new WorkflowInvalidError(workflow.name, workflow.version, problems);
+  }
   return workflow;
 }
+
+const KEBAB_CASE = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
+const FORMAT_NAME = /^[A-Za-z0-9_-]{1,64}$/;
+
+function workflowProblems(workflow: Workflow): string[] {
+  const { name, version, title, steps, documents } = workflow;
+  return [
+    ...unless(KEBAB_CASE.test(name), 'name: write it in kebab-case, as in "tender-compliance"'),
+    ...unless(Number.isSafeInteger(version) && version > 0, 'version: count versions 1, 2, 3'),
+    ...unless(title.trim() !== '', 'title: say in a few words what it does, for people'),
+    ...unless(steps.length > 0, 'steps: list at least one'),
+    ...unless(
+      documents.min >= 0 && documents.max >= documents.min,
+      'documents: let 0 <= min <= max hold',
+    ),
+    ...unless(
+      documents.max === 0 || documents.mediaTypes.length > 0,
+      'documents.mediaTypes: list what it can read, or let max be 0',
+    ),
+    ...inputProblems(workflow.inputSchema),
+    ...schemaProblems('result', workflow.result),
+    ...duplicates(steps.map((step) => step.name)).map(
+      (twice) => `step "${twice}": two steps have this name; rename one`,
+    ),
+    ...steps.flatMap(stepProblems),
+  ];
+}
+
+/** Input may leave fields out, but never bring unknown ones: a typing slip would be ignored in silence. */
+function inputProblems(schema: JsonSchema): string[] {
+  const closed = schema.type === 'object' && schema.additionalProperties === false;
+  return [
+    ...unless(closed, 'inputSchema: make it an object with "additionalProperties": false'),
+    ...compileProblems('inputSchema', schema),
+  ];
+}
+
+function schemaProblems(place: string, schema: JsonSchema): string[] {
+  const strict = strictSchemaProblems(schema).map((problem) => `${place} ${problem}`);
+  return [...strict, ...compileProblems(place, schema)];
+}
+
+function compileProblems(place: string, schema: JsonSchema): string[] {
+  try {
+    compileSchema(schema);
+    return [];
+  } catch (error) {
+    return [
+      `${place}: correct the schema (${error instanceof Error ? error.message : String(error)})`,
+    ];
+  }
+}
+
+function stepProblems(step: Step<unknown>): string[] {
+  const own = [
+    ...unless(KEBAB_CASE.test(step.name), 'name it in kebab-case'),
+    ...unless(step.title.trim() !== '', 'give it a title for people who wait'),
+    ...unless(
+      step.kind !== 'map' ||
+        (Number.isSafeInteger(step.maxParallelItems) && step.maxParallelItems > 0),
+      'let maxParallelItems be 1 or more',
+    ),
+  ];
+  return [...own, ...formatProblems(step)].map((problem) => `step "${step.name}": ${problem}`);
+}
+
+function formatProblems(step: Step<unknown>): string[] {
+  if (step.kind === 'compute' || step.output === undefined) return [];
+  return [
+    ...unless(
+      FORMAT_NAME.test(step.output.name),
+      'output.name: use letters, digits, "_" and "-", at most 64',
+    ),
+    ...schemaProblems('output.schema', step.output.schema),
+  ];
+}
+
+const unless = (holds: boolean, problem: string): string[] => (holds ? [] : [problem]);
+
+const duplicates = (names: readonly string[]): string[] => [
+  ...new Set(names.filter((name, at) => names.indexOf(name) !== at)),
+];

@@ -10,7 +10,6 @@ export type {
   ModelPrompt,
   ModelText,
   Reading,
-  RetryPolicyOverrides,
   Step,
   StepContext,
   Workflow,
@@ -23,4 +22,4 @@ export { WorkflowCatalogue } from './catalogue.js';
 export { workflows } from './workflows.js';
 export { checkSchema, type SchemaProblem } from './schema/check-schema.js';
 export type { FromSchema, JsonSchema } from './schema/json-schema.js';
-export type { TenderComplianceResult } from './tender-compliance/result-contract.js';
+export type { MatrixRow, TenderComplianceResult } from './tender-compliance/result-contract.js';

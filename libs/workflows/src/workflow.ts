@@ -12,6 +12,7 @@
  * Everything here is pure: no clock, no randomness, no I/O. The processor supplies what steps read
  * and performs what they ask for.
  */
+import type { RetryPolicyOverrides } from '#libs/domain';
 import type { JsonSchema } from './schema/json-schema.js';
 
 export interface WorkflowDocument {
@@ -111,14 +112,6 @@ export interface DocumentsContract {
   readonly min: number;
   readonly max: number;
   readonly mediaTypes: readonly string[];
-}
-
-/** Deviations from the retry policy's defaults; what is left out keeps its default. */
-export interface RetryPolicyOverrides {
-  /** How many attempts a run gets before a person is needed; throttling uses none up. */
-  readonly maxAttempts?: number;
-  /** Wall-clock time from submit after which a run is given up. */
-  readonly deadlineMs?: number;
 }
 
 export interface Workflow {

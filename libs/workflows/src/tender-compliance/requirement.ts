@@ -16,5 +16,12 @@ export const CATEGORIES = [
 export const CONFIDENCES = ['low', 'medium', 'high'] as const;
 
 export type Obligation = (typeof OBLIGATIONS)[number];
-export type Category = (typeof CATEGORIES)[number];
-export type Confidence = (typeof CONFIDENCES)[number];
+
+/** The quote's own word decides; what the model said counts where the quote has several such words, or none. */
+export function classifyObligation(quote: string, said: Obligation): Obligation {
+  const words = (quote.match(/\b(?:shall|must|should)\b/gi) ?? []).map((word) =>
+    word.toLowerCase(),
+  );
+  if (words.includes(said)) return said;
+  return OBLIGATIONS.find((obligation) => obligation === words[0]) ?? said;
+}

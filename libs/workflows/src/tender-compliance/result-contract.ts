@@ -35,6 +35,7 @@ const requirement = {
     obligation: { enum: OBLIGATIONS },
     category: { enum: CATEGORIES },
     section: place,
+    alsoIn: { type: 'array', items: place, description: 'Where else the document says the same' },
     quote: { type: 'string', description: 'What the model says the document says' },
     quoteVerified: {
       type: 'boolean',
@@ -53,6 +54,7 @@ const requirement = {
     'obligation',
     'category',
     'section',
+    'alsoIn',
     'quote',
     'quoteVerified',
     'sourceOffset',

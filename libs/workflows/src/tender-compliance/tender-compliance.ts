@@ -2,8 +2,9 @@
  * `tender-compliance`: a tender document becomes a compliance matrix. Split along the document's own
  * headings → one call per section extracts requirements with quotes → merge, verify, number.
  */
-import { contract } from '../contract.js';
+import { contract, ContractBrokenError } from '../contract.js';
 import { defineWorkflow } from '../define-workflow.js';
+import type { Section, SplitDocument } from '../sections/section.js';
 import { splitDocument } from '../sections/split-document.js';
 import { computeStep, mapStep } from '../steps.js';
 import type { StepContext, WorkflowDocument } from '../workflow.js';
@@ -29,7 +30,7 @@ const extract = mapStep({
   title: 'Reading the sections',
   output: extractionFormat,
   maxParallelItems: 8,
-  items: (ctx) => ctx.outputOf(split).sections.filter((section) => section.kind === 'text'),
+  items: (ctx) => sectionsToRead(ctx.outputOf(split)),
   label: (section) => [section.number, section.title].filter((part) => part !== null).join(' '),
   prompt: (section, ctx) => extractionPrompt(section, tenderOf(ctx).text),
   read: (output) => readExtraction(output),
@@ -38,7 +39,15 @@ const extract = mapStep({
 const merge = computeStep({
   name: 'merge',
   title: 'Building the matrix',
-  run: (ctx) => mergeRequirements(tenderOf(ctx), ctx.outputOf(split), ctx.outputOf(extract)),
+  run: (ctx) => {
+    const document = ctx.outputOf(split);
+    return mergeRequirements(
+      tenderOf(ctx),
+      document,
+      sectionsToRead(document),
+      ctx.outputOf(extract),
+    );
+  },
 });
 
 export const tenderCompliance = defineWorkflow({
@@ -53,9 +62,14 @@ export const tenderCompliance = defineWorkflow({
   retry: {},
 });
 
+/** Tables of contents and bare headings cost no call. */
+const sectionsToRead = (document: SplitDocument): readonly Section[] =>
+  document.sections.filter((section) => section.kind === 'text');
+
 function tenderOf(ctx: StepContext): WorkflowDocument {
   const [tender] = ctx.documents;
-  if (tender === undefined)
-    throw new Error('The documents contract promises exactly one document.');
+  if (tender === undefined) {
+    throw new ContractBrokenError(['/documents: exactly one is promised, none came']);
+  }
   return tender;
 }
