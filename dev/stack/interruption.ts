@@ -3,7 +3,7 @@ import type { Log } from './progress.js';
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** Its name is the signal's; thrown by whatever was waiting. */
+/** Thrown by whatever was waiting when the signal came. */
 export class InterruptedError extends Error {
   override readonly name = 'InterruptedError';
   constructor(readonly signalName: (typeof signals)[number]) {

@@ -57,6 +57,7 @@ export async function startKafka(options: KafkaOptions): Promise<string> {
     const what = died.signal.aborted ? (await child.ended).how : `was not ready: ${String(error)}`;
     throw new StackServerStartError('Kafka', what, child.logFile, tail);
   }
+  child.up();
   return brokers;
 }
 

@@ -60,6 +60,7 @@ export async function startPostgres(options: PostgresOptions): Promise<string> {
   });
   const server = `postgres://${credentials.user}:${credentials.password}@127.0.0.1:${port}`;
   await untilReady(`${server}/postgres`, child, port, signal);
+  child.up();
   return `${server}/holdfast`;
 }
 

@@ -42,13 +42,15 @@ export interface Child {
   readonly logFile: string;
   /** Settles when the process has ended, however that came about. */
   readonly ended: Promise<ChildEnd>;
+  /** It is ready: from now on its end is news. Until then whoever starts it sees to that. */
+  up(): void;
   stop(): Promise<void>;
 }
 
 export interface ChildEnd {
   readonly name: string;
   readonly how: string;
-  readonly expected: boolean;
+  readonly exitCode: number | null;
   readonly logFile: string;
 }
 
@@ -77,11 +79,11 @@ export class Supervisor {
   async start(spec: ChildSpec): Promise<Child> {
     await mkdir(dirname(spec.logFile), { recursive: true });
     const process = await spawnLogged(spec);
-    let stopping = false;
+    let phase: 'starting' | 'up' | 'stopping' = 'starting';
     const ended = new Promise<ChildEnd>((resolve) => {
       process.once('exit', (code, signal) => {
         const how = signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`;
-        resolve({ name: spec.name, how, expected: stopping, logFile: spec.logFile });
+        resolve({ name: spec.name, how, exitCode: code, logFile: spec.logFile });
       });
     });
     const identity = await identify(process.pid);
@@ -95,8 +97,9 @@ export class Supervisor {
       pid: process.pid,
       logFile: spec.logFile,
       ended,
+      up: () => (phase = 'up'),
       stop: async () => {
-        stopping = true;
+        phase = 'stopping';
         if (identity) await endProcess(identity, spec); // (S2)
         await ended;
       },
@@ -106,12 +109,12 @@ export class Supervisor {
       this.children.splice(this.children.indexOf(child), 1);
       this.order({ forget: child.pid });
       await this.record.remove(child.pid);
-      if (!end.expected) for (const tell of this.deaths) tell(end);
+      if (phase === 'up') for (const tell of this.deaths) tell(end);
     });
     return child;
   }
 
-  /** Called for each child that ends although nobody stopped it. */
+  /** Called for each child that ends after it was up, although nobody stopped it. */
   onUnexpectedEnd(listener: (end: ChildEnd) => void): void {
     this.deaths.push(listener);
   }
