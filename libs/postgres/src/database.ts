@@ -29,6 +29,8 @@ export interface DatabaseOptions {
   readonly maxConnections?: number;
   /** How long a statement may run before Postgres cancels it. Default 30,000; 0: for ever. */
   readonly statementTimeoutMs?: number;
+  /** How much longer than that we wait for a server that does not answer at all. Default 5,000. */
+  readonly silenceMs?: number;
   /** How long to wait for a connection, new or free. Default 10,000. */
   readonly connectTimeoutMs?: number;
   /** Told of every connection lost while idle; for the log. Default: nobody. */
@@ -37,8 +39,6 @@ export interface DatabaseOptions {
 
 /** A transaction that runs no statement for so long belongs to a process that is paused: its locks are freed. */
 const IDLE_IN_TRANSACTION_MS = 15_000;
-/** How much longer than the server's own limit we wait for a server that does not answer at all. */
-const SILENCE_MS = 5_000;
 
 export class Database implements Sql {
   private readonly pool: pg.Pool;
@@ -57,7 +57,7 @@ export class Database implements Sql {
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
       ...(statementTimeoutMs > 0 && {
         statement_timeout: statementTimeoutMs,
-        query_timeout: statementTimeoutMs + SILENCE_MS,
+        query_timeout: statementTimeoutMs + (options.silenceMs ?? 5_000),
       }),
     });
     this.pool.on('error', (error) => options.onError?.(error)); // (D1)

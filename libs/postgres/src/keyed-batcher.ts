@@ -14,6 +14,7 @@
  * `write` is called again after a transient failure, also when the first call may have happened (a lost answer
  * to COMMIT): it must be idempotent.
  */
+import { isNativeError } from 'node:util/types';
 import { type BatchRetry, type ItemOutcome, writeBatch } from './batch-attempt.js';
 
 export interface KeyedBatcherOptions<Item, Result> {
@@ -128,7 +129,7 @@ export class KeyedBatcher<Item, Result> {
 }
 
 function asError(error: unknown): Error {
-  return error instanceof Error
+  return isNativeError(error)
     ? error
     : new Error('write() threw what is no Error', { cause: error });
 }

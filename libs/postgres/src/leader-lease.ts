@@ -8,11 +8,14 @@
  *      leaseMs − marginMs ago by the monotonic clock, whatever the database and the network do. So in the
  *      ordinary case the old leader has stopped before the next one starts.
  * (L4) At most one `lead` runs per `run`: the next term is sought after the last one's `lead` has returned.
- * (L5) An ended term frees its row, so that the standby need not wait; a row that could not be freed runs out.
+ * (L5) An ended term frees its row, so that the standby need not wait; a row that could not be freed runs out,
+ *      and is not waited for longer than that. Freed is -infinity: a renewal still under way finds it over.
  */
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isTransientError } from './postgres-errors.js';
 import { type Sql, type Statement, statement } from './sql.js';
+import { TermClock } from './term-clock.js';
 
 export interface LeaderLeaseOptions {
   readonly sql: Sql;
@@ -91,7 +94,7 @@ export class LeaderLease {
     );
     this.free = statement(
       `${schema}.leases.free`,
-      `UPDATE ${schema}.leases SET until = now() WHERE name = $1 AND holder = $2 AND epoch = $3`,
+      `UPDATE ${schema}.leases SET until = '-infinity' WHERE name = $1 AND holder = $2 AND epoch = $3`,
     );
   }
 
@@ -128,51 +131,43 @@ export class LeaderLease {
     stop: AbortSignal,
   ): Promise<void> {
     const clock = new TermClock(sentAt, this.leaseMs - this.marginMs, () =>
-      ended.abort(new LeaseLostError(this.options.name, epoch, 'not renewed in time')),
+      this.lost(epoch, 'not renewed in time'),
     );
-    const ended = new AbortController();
-    const onStop = () => ended.abort(stop.reason);
-    stop.addEventListener('abort', onStop, { once: true });
-    const renewals = new AbortController();
-    const renewing = this.keepRenewed(epoch, clock, ended, renewals.signal);
+    const signal = AbortSignal.any([stop, clock.lost]);
+    const returned = new AbortController();
+    void this.keepRenewed(epoch, clock, returned.signal); // never rejects
     try {
-      await lead({ epoch, signal: ended.signal, isAlive: () => clock.isAlive() }); // (L4)
+      await lead({ epoch, signal, isAlive: () => clock.isAlive() }); // (L4)
     } catch (error) {
-      if (!(ended.signal.aborted && isAbort(error, ended.signal))) throw error;
+      if (!(signal.aborted && isAbort(error, signal))) throw error;
     } finally {
-      stop.removeEventListener('abort', onStop);
-      renewals.abort();
-      clock.stop();
-      await renewing;
-      await this.tryFree(epoch); // (L5)
+      returned.abort();
+      if (clock.isAlive()) await Promise.race([this.tryFree(epoch), once(clock.lost, 'abort')]); // (L5)
+      clock.end();
     }
-    if (ended.signal.reason instanceof LeaseLostError) throw ended.signal.reason;
+    if (!stop.aborted) clock.lost.throwIfAborted();
   }
 
   /** Goes on while `lead` winds up after a stop: what it still writes is under its lease. */
-  private async keepRenewed(
-    epoch: bigint,
-    clock: TermClock,
-    ended: AbortController,
-    signal: AbortSignal,
-  ): Promise<void> {
+  private async keepRenewed(epoch: bigint, clock: TermClock, returned: AbortSignal): Promise<void> {
     const { name, holder, sql } = this.options;
     for (;;) {
-      await pause(this.renewMs, signal);
-      if (signal.aborted || !clock.isAlive()) return;
+      await pause(this.renewMs, returned);
+      if (returned.aborted || !clock.isAlive()) return;
       const sentAt = performance.now();
       try {
         const { rowCount } = await sql.query(this.renew, [name, holder, epoch, this.leaseMs]);
-        if (rowCount === 0) {
-          clock.stop();
-          ended.abort(new LeaseLostError(name, epoch, 'taken over'));
-          return;
-        }
+        if (returned.aborted) return;
+        if (rowCount === 0) return clock.lose(this.lost(epoch, 'taken over'));
         clock.renewed(sentAt);
       } catch (error) {
         this.options.onError?.(error as Error); // the clock decides when it is too late (L3)
       }
     }
+  }
+
+  private lost(epoch: bigint, how: 'taken over' | 'not renewed in time'): LeaseLostError {
+    return new LeaseLostError(this.options.name, epoch, how);
   }
 
   private async tryFree(epoch: bigint): Promise<void> {
@@ -185,47 +180,11 @@ export class LeaderLease {
   }
 }
 
-/** How long this term may still act, by the monotonic clock (L3). Counted from before the statement was sent. */
-class TermClock {
-  private aliveUntil: number;
-  private timer: NodeJS.Timeout | null = null;
-
-  constructor(
-    sentAt: number,
-    private readonly aliveMs: number,
-    private readonly onEnd: () => void,
-  ) {
-    this.aliveUntil = sentAt + aliveMs;
-    this.arm();
-  }
-
-  isAlive(): boolean {
-    return performance.now() < this.aliveUntil;
-  }
-
-  /** A renewal that comes too late does not bring a term back to life. */
-  renewed(sentAt: number): void {
-    if (!this.isAlive()) return;
-    this.aliveUntil = sentAt + this.aliveMs;
-    this.arm();
-  }
-
-  stop(): void {
-    this.aliveUntil = 0;
-    if (this.timer !== null) clearTimeout(this.timer);
-  }
-
-  private arm(): void {
-    if (this.timer !== null) clearTimeout(this.timer);
-    this.timer = setTimeout(() => {
-      if (this.isAlive()) this.arm();
-      else this.onEnd();
-    }, this.aliveUntil - performance.now());
-  }
-}
-
 function isAbort(error: unknown, signal: AbortSignal): boolean {
-  return error === signal.reason || (error instanceof Error && error.name === 'AbortError');
+  if (error === signal.reason) return true;
+  return (
+    typeof error === 'object' && error !== null && 'name' in error && error.name === 'AbortError'
+  );
 }
 
 async function pause(delayMs: number, signal: AbortSignal): Promise<void> {

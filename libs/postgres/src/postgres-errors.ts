@@ -3,7 +3,10 @@
  * (row rejection), or neither (a bug: let it rise). And, for the pool: whether the connection can still be used.
  *
  * SQLSTATE classes: https://www.postgresql.org/docs/current/errcodes-appendix.html
+ *
+ * `isNativeError`, not `instanceof`: a socket's error may come from another realm (Jest gives each spec file one).
  */
+import { isNativeError } from 'node:util/types';
 
 /** Two statements of one name: each connection would run whichever it prepared first. */
 export class StatementNameTakenError extends Error {
@@ -84,7 +87,7 @@ export function isConnectionSpoiled(error: unknown): boolean {
 
 /** What a connection, or the server behind it, says when it is gone, by pg, pg-pool and Node's sockets. */
 function isLostConnection(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
+  if (!isNativeError(error)) return false;
   return (
     LOST_CODES.has(codeOf(error) ?? '') ||
     LOST_MESSAGES.some((lost) => error.message.startsWith(lost))
@@ -115,7 +118,7 @@ function isStalePlan(error: unknown, sqlState: string): boolean {
   return (
     sqlState === '26000' || // invalid_sql_statement_name
     (sqlState === '0A000' &&
-      error instanceof Error &&
+      isNativeError(error) &&
       error.message === 'cached plan must not change result type')
   );
 }
@@ -126,6 +129,6 @@ function sqlStateOf(error: unknown): string | null {
 }
 
 function codeOf(error: unknown): string | null {
-  if (!(error instanceof Error) || !('code' in error)) return null;
+  if (!isNativeError(error) || !('code' in error)) return null;
   return typeof error.code === 'string' ? error.code : null;
 }

@@ -2,6 +2,7 @@
  * Waits at start for a Postgres that is not there yet, and says so, instead of a crash loop.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isNativeError } from 'node:util/types';
 import pg from 'pg';
 import { isTransientError } from './postgres-errors.js';
 
@@ -55,7 +56,7 @@ async function tryOnce(url: string): Promise<Error | null> {
     await client.query('SELECT 1');
     return null;
   } catch (error) {
-    if (error instanceof Error) return error;
+    if (isNativeError(error)) return error;
     throw error;
   } finally {
     await client.end().catch(() => undefined); // a connection that never was
