@@ -1,52 +1,31 @@
-/** `npm run stack`: only Postgres and Kafka, until Ctrl-C. `--data <folder>` keeps them elsewhere than in .holdfast/stack. */
-import { join } from 'node:path';
+/**
+ * `npm run stack`: only Postgres and Kafka, until Ctrl-C. `--data <folder>` keeps data elsewhere than in .holdfast/stack (logs
+ * beside it). Of the two, what DATABASE_URL or KAFKA_BROKERS names is not started.
+ */
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { InterruptedError, listenForInterruption, untilAborted } from './interruption.js';
+import { untilAborted } from './interruption.js';
 import { portWish } from './ports.js';
-import { localFolder } from './repository.js';
-import { StackError } from './stack-errors.js';
 import { startStack } from './start-stack.js';
-import { Supervisor, logTail } from './supervisor.js';
+import { runSupervised } from './supervised.js';
 
-const log = (line: string) => console.log(line);
+const { values } = parseArgs({ options: { data: { type: 'string' } } });
+const { DATABASE_URL, KAFKA_BROKERS, POSTGRES_PORT, KAFKA_PORT } = process.env;
 
-async function main(signal: AbortSignal): Promise<number> {
-  const { values } = parseArgs({ options: { data: { type: 'string' } } });
-  const dataFolder = values.data ?? join(localFolder, 'stack');
-  const supervisor = await Supervisor.open(dataFolder, log);
-  try {
-    const dead = new Promise<number>((resolve) => {
-      supervisor.onUnexpectedEnd((end) => {
-        void logTail(end.logFile).then((tail) => {
-          log(`${end.name} ${end.how}. Its log (${end.logFile}) ends with:\n${tail}`);
-          resolve(1);
-        });
-      });
-    });
+await runSupervised(
+  async (scene) => {
     const stack = await startStack({
-      ...{ supervisor, dataFolder, log, signal },
-      logFolder: join(dataFolder, 'logs'),
+      ...scene,
       throwAway: false,
-      given: {},
+      given: { databaseUrl: DATABASE_URL, kafkaBrokers: KAFKA_BROKERS },
       ports: {
-        postgres: portWish(process.env.POSTGRES_PORT, 'POSTGRES_PORT', 54320),
-        kafka: portWish(process.env.KAFKA_PORT, 'KAFKA_PORT', 19092),
+        postgres: portWish(POSTGRES_PORT, 'POSTGRES_PORT', 54320),
+        kafka: portWish(KAFKA_PORT, 'KAFKA_PORT', 19092),
       },
     });
-    log(`ready: DATABASE_URL=${stack.databaseUrl} KAFKA_BROKERS=${stack.kafkaBrokers}`);
-    return await Promise.race([dead, untilAborted(signal).then(() => 0)]);
-  } finally {
-    log('Stopping Kafka and Postgres …');
-    await supervisor.close();
-  }
-}
-
-try {
-  process.exitCode = await main(listenForInterruption(log));
-} catch (error) {
-  if (error instanceof InterruptedError) process.exitCode = error.exitCode;
-  else {
-    console.error(error instanceof StackError ? error.message : error);
-    process.exitCode = 1;
-  }
-}
+    scene.log(`ready: DATABASE_URL=${stack.databaseUrl} KAFKA_BROKERS=${stack.kafkaBrokers}`);
+    await untilAborted(scene.signal);
+    scene.log('Stopping the servers …');
+  },
+  values.data === undefined ? undefined : resolve(values.data),
+);

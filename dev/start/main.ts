@@ -2,7 +2,7 @@
 import { untilAborted } from '../stack/interruption.js';
 import { startHoldfast } from './start-holdfast.js';
 import { describeStart, parseStartSettings } from './start-settings.js';
-import { runSupervised } from './supervised.js';
+import { runSupervised } from '../stack/supervised.js';
 
 await runSupervised(async (scene) => {
   const settings = parseStartSettings(process.env);

@@ -14,7 +14,9 @@ describe('what the environment says about where Holdfast runs', () => {
       baseUrl: 'https://api.openai.com/v1',
     });
     const own = { OPENAI_API_KEY: 'sk-1', OPENAI_BASE_URL: 'https://gateway.example/v1' };
-    expect(parseStartSettings(own).provider).toMatchObject({ baseUrl: 'https://gateway.example/v1' });
+    expect(parseStartSettings(own).provider).toMatchObject({
+      baseUrl: 'https://gateway.example/v1',
+    });
   });
 
   it('the start line says what it talks to, and shows neither password nor key', () => {

@@ -2,17 +2,18 @@
  * The frame of every command that runs children until it is told to stop: takes the data folder, gives the work a signal that
  * fires on Ctrl-C or when a child dies, names the dead child with the tail of its log, and leaves nothing behind.
  */
-import { join } from 'node:path';
-import { InterruptedError, listenForInterruption } from '../stack/interruption.js';
-import type { Log } from '../stack/progress.js';
-import { localFolder } from '../stack/repository.js';
-import { StackError } from '../stack/stack-errors.js';
-import { Supervisor, logTail } from '../stack/supervisor.js';
-import type { ChildEnd } from '../stack/supervisor.js';
+import { dirname, join } from 'node:path';
+import { InterruptedError, listenForInterruption } from './interruption.js';
+import type { Log } from './progress.js';
+import { localFolder } from './repository.js';
+import { StackError } from './stack-errors.js';
+import { Supervisor, logTail } from './supervisor.js';
+import type { ChildEnd } from './supervisor.js';
 
 export interface Supervised {
   readonly supervisor: Supervisor;
   readonly dataFolder: string;
+  /** Logs of all children. */
   readonly logFolder: string;
   readonly log: Log;
   /** Fires on Ctrl-C, and when a child ends unasked. */
@@ -27,22 +28,25 @@ class ChildDiedError extends Error {
 }
 
 /** Runs the work and sets the exit code: 0 when it returns (Ctrl-C after all was up included), else that of the failure. */
-export async function runSupervised(work: (scene: Supervised) => Promise<void>): Promise<void> {
+export async function runSupervised(
+  work: (scene: Supervised) => Promise<void>,
+  dataFolder = join(localFolder, 'stack'),
+): Promise<void> {
   const log: Log = (line) => console.log(line);
   const interruption = listenForInterruption(log);
   try {
-    await inFolder(work, log, interruption);
+    await inFolder(dataFolder, work, log, interruption);
   } catch (error) {
     process.exitCode = explain(error);
   }
 }
 
 async function inFolder(
+  dataFolder: string,
   work: (scene: Supervised) => Promise<void>,
   log: Log,
   interruption: AbortSignal,
 ): Promise<void> {
-  const dataFolder = join(localFolder, 'stack');
   const supervisor = await Supervisor.open(dataFolder, log);
   const death = new AbortController();
   supervisor.onUnexpectedEnd((end) => {
@@ -53,7 +57,13 @@ async function inFolder(
   });
   const signal = AbortSignal.any([interruption, death.signal]);
   try {
-    await work({ supervisor, dataFolder, logFolder: join(localFolder, 'logs'), log, signal });
+    await work({
+      supervisor,
+      dataFolder,
+      logFolder: join(dirname(dataFolder), 'logs'),
+      log,
+      signal,
+    });
     death.signal.throwIfAborted();
   } finally {
     await supervisor.close();
