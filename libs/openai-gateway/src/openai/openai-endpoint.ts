@@ -115,7 +115,7 @@ function readAnswer(response: Response | string | null | undefined, wire: Wire):
 function readError(error: unknown, wire: Wire): Exchange {
   // A status that came with an unreadable body: the SDK has put the transport's words in place of OpenAI's.
   if (!(error instanceof APIError) || error.status === undefined || wire.answer === null)
-    return noAnswer(causeOf(error), wire);
+    return noAnswer(causeOf(wire.error ?? error), wire);
   const said = error.error as { message?: unknown; param?: unknown } | undefined;
   return {
     kind: 'refused',
@@ -145,9 +145,11 @@ const requestIdOf = (wire: Wire): string | null => {
 /** The innermost thing that has a name: `ECONNREFUSED`, `UND_ERR_SOCKET`, `SyntaxError`. Never its text. */
 function causeOf(error: unknown): string {
   let name = 'unknown';
-  for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth += 1) {
-    const code = readCode((at as { code?: unknown }).code);
-    name = code ?? (at.name === 'Error' ? at.constructor.name : at.name);
-  }
-  return name;
+  for (let at = error, depth = 0; isErrorLike(at) && depth < 5; at = at.cause, depth += 1)
+    name = readCode(at.code) ?? (at.name === 'Error' ? at.constructor.name : at.name);
+  return readCode(name) ?? 'unknown';
 }
+
+/** Not `instanceof`: Node's own errors come from another realm where specs run in one of their own. */
+const isErrorLike = (value: unknown): value is Error & { code?: unknown } =>
+  typeof value === 'object' && value !== null && 'message' in value && 'name' in value;

@@ -7,7 +7,8 @@
  *
  * (W1) A request is known by its `x-client-request-id`, unique per request; the id is also what OpenAI's support searches by.
  * (W2) In doubt the request has left: `requestLeft` is set before the first byte is written, and never reset.
- * (W3) There is no time limit here (undici's own are off): the SDK's `timeout` covers headers and body, and aborts.
+ * (W3) An aborted request ends at once. undici itself would let it wait for its socket first; it will not leave any more.
+ * (W4) There is no time limit here (undici's own are off): the SDK's `timeout` covers headers and body, and aborts.
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { ClientOptions } from 'openai';
@@ -17,6 +18,8 @@ export interface Wire {
   requestLeft: boolean;
   /** Null until an answer's headers have arrived. */
   answer: { readonly status: number; readonly headers: Headers } | null;
+  /** What the transport threw, before the SDK has wrapped it. */
+  error: unknown;
 }
 
 export interface WireFetchOptions {
@@ -37,15 +40,15 @@ export class WireFetch {
       connections: options.maxConnections ?? 256,
       pipelining: 1,
       connect: { timeout: options.connectTimeoutMs ?? 10_000 },
-      headersTimeout: 0, // (W3)
-      bodyTimeout: 0, // (W3)
+      headersTimeout: 0, // (W4)
+      bodyTimeout: 0, // (W4)
     });
     subscribe(sendHeaders, this.#onSendHeaders);
   }
 
   /** Runs one exchange and hands it the record of what happened to its request. */
   async watch<T>(clientRequestId: string, exchange: (wire: Wire) => Promise<T>): Promise<T> {
-    const wire: Wire = { requestLeft: false, answer: null };
+    const wire: Wire = { requestLeft: false, answer: null, error: null };
     this.#watched.set(clientRequestId, wire);
     try {
       return await exchange(wire);
@@ -57,15 +60,16 @@ export class WireFetch {
   readonly fetch: Fetch = async (url, init = {}) => {
     const target = url instanceof Request ? url.url : String(url);
     const headers = Object.fromEntries(new Headers(init.headers).entries());
-    const answer = await request(target, {
-      method: (init.method ?? 'GET'),
+    const wire = this.#watched.get(headers[clientRequestIdHeader] ?? '');
+    const asked = request(target, {
+      method: init.method ?? 'GET',
       headers,
       body: (init.body ?? null) as string | Buffer | null,
       signal: init.signal ?? undefined,
       dispatcher: this.#agent,
     });
-    const reply = new Reply(answer, target);
-    const wire = this.#watched.get(headers[clientRequestIdHeader] ?? '');
+    const answer = await noting(wire, orAborted(asked, init.signal));
+    const reply = new Reply(answer, target, wire);
     if (wire) wire.answer = { status: reply.status, headers: reply.headers };
     // The SDK reads of a Response only what Reply has; a real one would cost half of the call's CPU time.
     return reply as unknown as Response;
@@ -91,6 +95,28 @@ export class WireFetch {
 export const clientRequestIdHeader = 'x-client-request-id';
 const sendHeaders = 'undici:client:sendHeaders';
 
+/** (W3) */
+async function orAborted<T>(asked: Promise<T>, signal?: AbortSignal | null): Promise<T> {
+  if (!signal) return asked;
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = () => aborted.reject(signal.reason as Error);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([asked, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+async function noting<T>(wire: Wire | undefined, transport: Promise<T>): Promise<T> {
+  try {
+    return await transport;
+  } catch (error) {
+    if (wire) wire.error = error;
+    throw error;
+  }
+}
+
 /** As much of a Response as the SDK uses. */
 class Reply {
   readonly status: number;
@@ -100,6 +126,7 @@ class Reply {
   constructor(
     private readonly answer: Dispatcher.ResponseData,
     readonly url: string,
+    private readonly wire: Wire | undefined,
   ) {
     this.status = answer.statusCode;
     for (const [name, value] of Object.entries(answer.headers))
@@ -116,10 +143,10 @@ class Reply {
   }
 
   text(): Promise<string> {
-    return this.answer.body.text();
+    return noting(this.wire, this.answer.body.text());
   }
 
   json(): Promise<unknown> {
-    return this.answer.body.json();
+    return noting(this.wire, this.answer.body.json());
   }
 }

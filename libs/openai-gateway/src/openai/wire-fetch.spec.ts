@@ -1,0 +1,156 @@
+/** Real: undici and sockets on this machine. Stands in: servers that answer, stay silent, hang up or are not there. */
+import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { clientRequestIdHeader, type Wire, WireFetch } from './wire-fetch.js';
+
+const closers: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close();
+});
+
+async function listen(server: Server | HttpServer): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  closers.push(() => server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+/** A TCP server that does one thing with every connection. */
+const tcpServer = (onConnection: (socket: Socket) => void) =>
+  listen(
+    createServer((socket) => {
+      closers.push(() => socket.destroy());
+      socket.on('error', () => undefined);
+      onConnection(socket);
+    }),
+  );
+
+function aWireFetch(options = {}): WireFetch {
+  const wireFetch = new WireFetch(options);
+  closers.push(() => wireFetch.close());
+  return wireFetch;
+}
+
+let ids = 0;
+/** One POST, and what the wire saw of it; the error is given back, not thrown. */
+async function post(wireFetch: WireFetch, url: string, signal?: AbortSignal) {
+  const id = `request-${(ids += 1)}`;
+  return wireFetch.watch(id, async (wire: Wire) => {
+    const headers = { [clientRequestIdHeader]: id };
+    const init = { method: 'POST', headers, body: '{"input":"x"}', ...(signal && { signal }) };
+    try {
+      const response = await wireFetch.fetch(url, init);
+      return { wire, text: await response.text(), response, error: null };
+    } catch (error) {
+      return { wire, text: null, response: null, error };
+    }
+  });
+}
+
+describe('nothing left', () => {
+  it('when nobody listens', async () => {
+    const server = createServer();
+    const port = await listen(server);
+    await new Promise((resolve) => server.close(resolve));
+    const { wire, error } = await post(aWireFetch(), `http://127.0.0.1:${port}/`);
+    expect(error).toMatchObject({ code: 'ECONNREFUSED' });
+    expect(wire.requestLeft).toBe(false);
+  });
+
+  it('when the TLS set-up never ends and the call is aborted, which ends it at once', async () => {
+    const startedAt = performance.now();
+    const port = await tcpServer(() => undefined);
+    const { wire, error } = await post(
+      aWireFetch(),
+      `https://127.0.0.1:${port}/`,
+      AbortSignal.timeout(100),
+    );
+    expect(error).toBeTruthy();
+    expect(wire.requestLeft).toBe(false);
+    expect(performance.now() - startedAt).toBeLessThan(2_000);
+  });
+
+  it('when the TLS set-up is hung up on', async () => {
+    const port = await tcpServer((socket) => socket.destroy());
+    const { wire } = await post(aWireFetch(), `https://127.0.0.1:${port}/`);
+    expect(wire.requestLeft).toBe(false);
+  });
+
+  it('when the request waits behind another for the only socket, and is aborted', async () => {
+    const port = await tcpServer(() => undefined);
+    const wireFetch = aWireFetch({ maxConnections: 1 });
+    const first = post(wireFetch, `http://127.0.0.1:${port}/`, AbortSignal.timeout(200));
+    const second = await post(wireFetch, `http://127.0.0.1:${port}/`, AbortSignal.timeout(50));
+    expect((await first).wire.requestLeft).toBe(true);
+    await post(wireFetch, `http://127.0.0.1:${port}/`, AbortSignal.timeout(50)); // the socket is free again
+    expect(second.wire.requestLeft).toBe(false);
+  });
+
+  it('when the call is aborted before it starts', async () => {
+    const port = await tcpServer(() => undefined);
+    const { wire } = await post(aWireFetch(), `http://127.0.0.1:${port}/`, AbortSignal.abort());
+    expect(wire.requestLeft).toBe(false);
+  });
+});
+
+describe('the request left', () => {
+  it.each<[string, (socket: Socket) => void]>([
+    [
+      'and the connection is reset',
+      (socket) => socket.once('data', () => socket.resetAndDestroy()),
+    ],
+    ['and the connection is closed', (socket) => socket.once('data', () => socket.end())],
+    [
+      'and half an answer comes',
+      (socket) => socket.once('data', () => socket.end('HTTP/1.1 200 O')),
+    ],
+    ['and no answer comes until it is aborted', () => undefined],
+  ])('%s', async (_, onConnection) => {
+    const port = await tcpServer(onConnection);
+    const { wire, error } = await post(
+      aWireFetch(),
+      `http://127.0.0.1:${port}/`,
+      AbortSignal.timeout(300),
+    );
+    expect(error).toBeTruthy();
+    expect(wire).toMatchObject({ requestLeft: true, answer: null });
+  });
+
+  it('and the body is cut: the status is known, the text is not', async () => {
+    const port = await tcpServer((socket) =>
+      socket.once('data', () => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"id"')),
+    );
+    const { wire, error } = await post(aWireFetch(), `http://127.0.0.1:${port}/`);
+    expect(error).toBeTruthy();
+    expect(wire).toMatchObject({ requestLeft: true, answer: { status: 200 } });
+  });
+});
+
+it('gives the SDK status, headers and text', async () => {
+  const port = await listen(
+    createHttpServer((request, response) => {
+      request.resume().on('end', () => {
+        response.setHeader('set-cookie', ['a=1', 'b=2']);
+        response.writeHead(429, { 'x-request-id': 'req_1' }).end(request.headers['content-type']);
+      });
+    }),
+  );
+  const { response, text, wire } = await post(aWireFetch(), `http://127.0.0.1:${port}/`);
+  expect(response).toMatchObject({ status: 429, ok: false });
+  expect(response?.headers.get('x-request-id')).toBe('req_1');
+  expect(response?.headers.getSetCookie()).toEqual(['a=1', 'b=2']);
+  expect(wire.answer?.status).toBe(429);
+  expect(text).toBe('');
+});
+
+it('tells requests that run side by side apart', async () => {
+  const port = await tcpServer((socket) => socket.once('data', () => socket.destroy()));
+  const wireFetch = aWireFetch();
+  const results = await Promise.all(
+    Array.from({ length: 20 }, (_, index) =>
+      post(wireFetch, `http://127.0.0.1:${index % 2 === 0 ? port : 1}/`),
+    ),
+  );
+  expect(results.map(({ wire }) => wire.requestLeft)).toEqual(
+    Array.from({ length: 20 }, (_, index) => index % 2 === 0),
+  );
+});

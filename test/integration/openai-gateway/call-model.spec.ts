@@ -1,0 +1,295 @@
+/**
+ * What the gateway promises about a model call that goes well, is asked for twice, or loses its owner.
+ * Real: Postgres, HTTP, the openai SDK, undici. Stands in: OpenAI (dev/simulator).
+ */
+import { bumpFences, callIdOf } from '#libs/openai-gateway';
+import {
+  anOwner,
+  aRequest,
+  type GatewayFixture,
+  startGatewayFixture,
+  until,
+} from './gateway-fixture.js';
+
+let fixture: GatewayFixture;
+beforeAll(async () => {
+  fixture = await startGatewayFixture();
+});
+afterAll(() => fixture.stop());
+beforeEach(() => fixture.simulator.clearFaults());
+
+const chargesOf = (callId: string) => fixture.simulator.charges().byCallId[callId] ?? 0;
+const requestsOf = (callId: string, operation = 'create') =>
+  fixture.simulator.requests().filter((r) => r.callId === callId && r.operation === operation);
+
+describe.each(['background', 'foreground'] as const)('a call in %s mode', (mode) => {
+  it('completes with its output, usage, ids and the snapshot that answered', async () => {
+    const request = aRequest({ mode });
+    const outcome = await fixture.gateway().callModel(request, anOwner());
+    expect(outcome).toMatchObject({
+      kind: 'completed',
+      callId: callIdOf(request),
+      output: { kind: 'text' },
+      model: 'gpt-5.2-2026-01-15',
+      reused: false,
+    });
+    if (outcome.kind !== 'completed') return;
+    expect(outcome.output.text).toContain('What keeps the sky');
+    expect(outcome.usage.totalTokens).toBe(outcome.usage.inputTokens + outcome.usage.outputTokens);
+    expect(outcome.responseId).toMatch(/^resp_/);
+    expect(outcome.requestId).toMatch(/^req_/);
+    expect(await fixture.ledgerRow(outcome.callId)).toMatchObject({
+      state: 'done',
+      attempt_count: 1,
+      possible_duplicate: false,
+      response_id: outcome.responseId,
+    });
+  });
+
+  it('is paid once when it is asked for again, by anyone, and answers the same', async () => {
+    const request = aRequest({ mode });
+    const first = await fixture.gateway().callModel(request, anOwner(1n));
+    const second = await fixture.gateway().callModel(request, anOwner(2n));
+    expect(second).toEqual({ ...first, reused: true });
+    expect(chargesOf(callIdOf(request))).toBe(1);
+  });
+
+  it('is paid once when it is asked for many times at once', async () => {
+    const request = aRequest({ mode });
+    const gateway = fixture.gateway();
+    const owner = anOwner();
+    const outcomes = await Promise.all(
+      Array.from({ length: 20 }, () => gateway.callModel(request, owner)),
+    );
+    expect(outcomes.map((outcome) => outcome.kind)).toEqual(Array(20).fill('completed'));
+    expect(chargesOf(callIdOf(request))).toBe(1);
+  });
+
+  it('keeps output that Postgres text cannot hold', async () => {
+    const request = aRequest({ mode });
+    const text = 'nul \u0000 and a lone surrogate \ud800 and "quotes"';
+    fixture.simulator.addFaults([
+      { match: { runId: request.runId }, fault: { kind: 'text', text } },
+    ]);
+    const first = await fixture.gateway().callModel(request, anOwner());
+    const again = await fixture.gateway().callModel(request, anOwner());
+    expect(first).toMatchObject({ kind: 'completed', output: { kind: 'text', text } });
+    expect(again).toMatchObject({ reused: true, output: { kind: 'text', text } });
+  });
+
+  it('delivers a refusal and filtered content as results, which were paid for', async () => {
+    const refused = aRequest({ mode });
+    const filtered = aRequest({ mode });
+    fixture.simulator.addFaults([
+      { match: { runId: refused.runId }, fault: { kind: 'refusal', text: 'I will not.' } },
+      {
+        match: { runId: filtered.runId },
+        fault: { kind: 'incomplete', reason: 'content_filter' },
+      },
+    ]);
+    const gateway = fixture.gateway();
+    expect(await gateway.callModel(refused, anOwner())).toMatchObject({
+      kind: 'completed',
+      output: { kind: 'refusal', text: 'I will not.' },
+    });
+    expect(await gateway.callModel(filtered, anOwner())).toMatchObject({
+      kind: 'completed',
+      output: { kind: 'refusal' },
+    });
+  });
+
+  it('answers in the shape that was asked for', async () => {
+    const schema = {
+      type: 'object',
+      properties: { verdict: { type: 'string', enum: ['yes', 'no'] } },
+      required: ['verdict'],
+      additionalProperties: false,
+    };
+    const request = aRequest({ mode, output: { name: 'verdict', schema } });
+    const outcome = await fixture.gateway().callModel(request, anOwner());
+    if (outcome.kind !== 'completed') throw new Error(outcome.kind);
+    expect(['yes', 'no']).toContain(
+      (JSON.parse(outcome.output.text) as { verdict: string }).verdict,
+    );
+  });
+});
+
+it('tells OpenAI in the metadata which call, run and sending a response belongs to', async () => {
+  const request = aRequest();
+  const outcome = await fixture.gateway().callModel(request, anOwner());
+  if (outcome.kind !== 'completed') throw new Error(outcome.kind);
+  expect(fixture.simulator.find(outcome.responseId)?.request).toMatchObject({
+    metadata: { call_id: outcome.callId, run_id: request.runId, attempt: '1' },
+    background: true,
+    store: true,
+    max_output_tokens: 400,
+  });
+});
+
+describe('a call whose owner goes away', () => {
+  it('is picked up by its response id after it was accepted, and paid once', async () => {
+    const request = aRequest();
+    const callId = callIdOf(request);
+    fixture.simulator.addFaults([
+      { match: { runId: request.runId }, fault: { kind: 'latency', ms: 400 } },
+    ]);
+    const first = anOwner(1n);
+    const before = fixture.gateway().callModel(request, first);
+    await until('accepted', async () => (await fixture.ledgerRow(callId)).state === 'accepted');
+    first.stop();
+    expect(await before).toEqual({ kind: 'aborted' });
+
+    const after = await fixture.gateway().callModel(request, anOwner(2n));
+    expect(after).toMatchObject({ kind: 'completed', callId, reused: false });
+    expect(chargesOf(callId)).toBe(1);
+    expect(requestsOf(callId)).toHaveLength(1);
+  });
+
+  it.each(['background', 'foreground'] as const)(
+    'is held when it died inside sending (%s): nothing is sent again',
+    async (mode) => {
+      const request = aRequest({ mode });
+      const callId = callIdOf(request);
+      fixture.simulator.addFaults([
+        { match: { runId: request.runId }, fault: { kind: 'hang', ms: 60_000 } },
+      ]);
+      const dying = anOwner(1n);
+      const before = fixture.gateway({ requestTimeoutMs: 60_000 }).callModel(request, dying);
+      await until('sent', () => requestsOf(callId).length === 1);
+      dying.stop(); // the process is gone: nobody will write down what comes of it
+
+      expect(await before).toEqual({ kind: 'aborted' });
+      const after = await fixture.gateway().callModel(request, anOwner(2n));
+      expect(after).toMatchObject({
+        kind: 'failed',
+        failure: { class: 'outcome_unknown', code: 'sender_died', paid: 'maybe' },
+      });
+      expect(await fixture.ledgerRow(callId)).toMatchObject({ state: 'unknown' });
+      expect(await fixture.gateway().callModel(request, anOwner(3n))).toEqual(after);
+      expect(requestsOf(callId)).toHaveLength(1);
+      expect(chargesOf(callId)).toBe(1);
+    },
+  );
+
+  it('is not lost when its reply comes after the owner was stopped: the next owner finds it', async () => {
+    const request = aRequest();
+    const callId = callIdOf(request);
+    fixture.simulator.addFaults([
+      { match: { runId: request.runId }, fault: { kind: 'hang', ms: 150 } },
+    ]);
+    const gateway = fixture.gateway();
+    const first = anOwner(1n);
+    const before = gateway.callModel(request, first);
+    await until('sent', () => requestsOf(callId).length === 1);
+    first.stop();
+    expect(await before).toEqual({ kind: 'aborted' });
+    expect(await gateway.callModel(request, anOwner(2n))).toMatchObject({ kind: 'completed' });
+    expect(chargesOf(callId)).toBe(1);
+  });
+
+  it('takes a reply that arrives after the call was given up as unknown', async () => {
+    const request = aRequest();
+    const callId = callIdOf(request);
+    fixture.simulator.addFaults([
+      { match: { runId: request.runId }, fault: { kind: 'hang', ms: 200 } },
+    ]);
+    const slow = anOwner(1n);
+    void fixture.gateway().callModel(request, slow);
+    await until('sent', () => requestsOf(callId).length === 1);
+    expect(await fixture.gateway().callModel(request, anOwner(2n))).toMatchObject({
+      kind: 'failed',
+      failure: { class: 'outcome_unknown' },
+    });
+    await until('done', async () => (await fixture.ledgerRow(callId)).state === 'done');
+    expect(await fixture.gateway().callModel(request, anOwner(3n))).toMatchObject({
+      kind: 'completed',
+    });
+    expect(chargesOf(callId)).toBe(1);
+  });
+});
+
+it.each(['gateway.mark_sending', 'gateway.mark_accepted', 'gateway.end_calls'])(
+  'sends once and completes when the answer to %s is lost after its commit',
+  async (name) => {
+    const request = aRequest();
+    const callId = callIdOf(request);
+    let lost = 0;
+    const around = {
+      [name]: async (run: () => Promise<unknown>) => {
+        const answer = await run();
+        if (lost > 0) return answer;
+        lost += 1;
+        throw Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' });
+      },
+    };
+    const outcome = await fixture.gateway({}, { around }).callModel(request, anOwner());
+    expect(outcome).toMatchObject({ kind: 'completed', reused: false });
+    expect(lost).toBe(1);
+    expect(requestsOf(callId)).toHaveLength(1);
+    expect(chargesOf(callId)).toBe(1);
+  },
+);
+
+describe('an owner that has lost the run', () => {
+  it('sends nothing under an older fence', async () => {
+    const request = aRequest();
+    const callId = callIdOf(request);
+    await fixture.gateway().callModel({ ...request, try: 2 }, anOwner(1n)); // another call of the run
+    await fixture.database.query(
+      `INSERT INTO processor.calls (call_id, tenant, run_id, step, item, try, fence, mode, model)
+       VALUES ($1, 'default', $2, 0, 0, 1, 1, 'background', 'gpt-5.2')`,
+      [callId, request.runId],
+    );
+    await fixture.database.transaction((tx) =>
+      bumpFences(tx, [{ runId: request.runId, fence: 7n }]),
+    );
+    expect(await fixture.gateway().callModel(request, anOwner(1n))).toEqual({ kind: 'not_owner' });
+    expect(requestsOf(callId)).toHaveLength(0);
+    expect(await fixture.ledgerRow(callId)).toMatchObject({ state: 'planned', fence: 7n });
+  });
+
+  it('sends nothing when another processor claims the run between planning and sending', async () => {
+    const request = aRequest();
+    const callId = callIdOf(request);
+    const claim = () =>
+      fixture.database.transaction((tx) => bumpFences(tx, [{ runId: request.runId, fence: 2n }]));
+    const around = {
+      'gateway.mark_sending': async (run: () => Promise<unknown>) => {
+        await claim();
+        return run();
+      },
+    };
+    const outcome = await fixture.gateway({}, { around }).callModel(request, anOwner(1n));
+    expect(outcome).toEqual({ kind: 'not_owner' });
+    expect(requestsOf(callId)).toHaveLength(0);
+    expect(await fixture.ledgerRow(callId)).toMatchObject({ state: 'planned', fence: 2n });
+  });
+
+  it('sends nothing when its lease has run out while `sending` was written, and leaves the call as it was', async () => {
+    const request = aRequest();
+    const callId = callIdOf(request);
+    let looks = 0;
+    const outcome = await fixture.gateway().callModel(request, {
+      ...anOwner(1n),
+      isLeaseAlive: () => (looks += 1) < 2,
+    });
+    expect(outcome).toEqual({ kind: 'not_owner' });
+    expect(requestsOf(callId)).toHaveLength(0);
+    expect(await fixture.ledgerRow(callId)).toMatchObject({ state: 'planned', attempt_count: 0 });
+    expect(await fixture.gateway().callModel(request, anOwner(2n))).toMatchObject({
+      kind: 'completed',
+    });
+  });
+
+  it('sends nothing once a cancel is requested', async () => {
+    const request = aRequest();
+    const callId = callIdOf(request);
+    await fixture.database.query(
+      `INSERT INTO processor.calls (call_id, tenant, run_id, step, item, try, fence, mode, model, cancel_requested)
+       VALUES ($1, 'default', $2, 0, 0, 1, 1, 'background', 'gpt-5.2', true)`,
+      [callId, request.runId],
+    );
+    expect(await fixture.gateway().callModel(request, anOwner(1n))).toEqual({ kind: 'not_owner' });
+    expect(requestsOf(callId)).toHaveLength(0);
+  });
+});

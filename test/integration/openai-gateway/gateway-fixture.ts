@@ -1,0 +1,144 @@
+/**
+ * Real: Postgres, HTTP, the openai SDK, undici. Stands in: OpenAI (dev/simulator).
+ * Several gateways over one database play several processors; an owner is a claim with a fence, a signal and a lease.
+ */
+import { randomUUID } from 'node:crypto';
+import {
+  type CallOwner,
+  gatewayMigrations,
+  type GatewayTiming,
+  type ModelCallRequest,
+  OpenAiGateway,
+} from '#libs/openai-gateway';
+import { Database, migrate, type Statement } from '#libs/postgres';
+import { type Simulator, startSimulator } from '../../../dev/simulator/simulator.js';
+import { freshDatabase } from '../../support/stack.js';
+
+export interface GatewayFixture {
+  readonly database: Database;
+  readonly simulator: Simulator;
+  /** A gateway as a processor of its own would have it. */
+  gateway(timing?: Partial<GatewayTiming>, options?: GatewayChanges): OpenAiGateway;
+  /** The ledger's row, as columns. */
+  readonly ledgerRow: (callId: string) => Promise<Record<string, unknown>>;
+  /** Everything that any gateway logged, as one text. */
+  readonly logged: () => string;
+  readonly stop: () => Promise<void>;
+}
+
+export interface GatewayChanges {
+  readonly baseUrl?: string;
+  /** Stands around a ledger statement, by its name: a moment to be paused in, or a lost answer. */
+  readonly around?: Readonly<Record<string, (run: () => Promise<unknown>) => Promise<unknown>>>;
+}
+
+/** Fast enough for specs; every wait still has its end. */
+const quick: GatewayTiming = {
+  connectTimeoutMs: 1_000,
+  requestTimeoutMs: 2_000,
+  firstPollMs: 20,
+  maxPollMs: 50,
+  queuedTimeoutMs: 10_000,
+  cancelGraceMs: 300,
+  resendPauseMs: 1,
+  closeGraceMs: 100,
+};
+
+export async function startGatewayFixture(): Promise<GatewayFixture> {
+  const fresh = await freshDatabase();
+  const { url } = fresh;
+  await migrate({ url, schema: 'processor', migrations: gatewayMigrations });
+  const database = new Database({ url, applicationName: 'gateway-spec', maxConnections: 4 });
+  const simulator = await startSimulator({ latencyMs: 20 });
+  const gateways: OpenAiGateway[] = [];
+  const lines: string[] = [];
+  const note = (fields: object, message: string) =>
+    void lines.push(`${message} ${inspect(fields)}`);
+  return {
+    database,
+    simulator,
+    gateway: (timing = {}, { baseUrl = simulator.baseUrl, around = {} } = {}) => {
+      const gateway = new OpenAiGateway({
+        database: surrounded(database, around),
+        baseUrl,
+        apiKey: 'sk-spec',
+        log: { debug: note, warn: note, error: note },
+        timing: { ...quick, ...timing },
+      });
+      gateways.push(gateway);
+      return gateway;
+    },
+    ledgerRow: async (callId) => {
+      const { rows } = await database.query('SELECT * FROM processor.calls WHERE call_id = $1', [
+        callId,
+      ]);
+      return rows[0] ?? {};
+    },
+    logged: () => lines.join('\n'),
+    stop: async () => {
+      await Promise.all(gateways.map((gateway) => gateway.close()));
+      await simulator.close();
+      await database.close();
+      await fresh.drop();
+    },
+  };
+}
+
+const surrounded = (database: Database, around: GatewayChanges['around'] = {}): Database =>
+  new Proxy(database, {
+    get: (target, property) => {
+      if (property !== 'query') return Reflect.get(target, property) as unknown;
+      return async (statement: Statement, values: readonly unknown[]) => {
+        const run = () => target.query(statement, values);
+        return (await around[statement.name]?.(run)) ?? run();
+      };
+    },
+  });
+
+const inspect = (fields: object): string =>
+  JSON.stringify(fields, (_, value: unknown) =>
+    value instanceof Error ? `${value.message} ${value.stack ?? ''}` : value,
+  );
+
+export const aRequest = (changes: Partial<ModelCallRequest> = {}): ModelCallRequest => ({
+  tenant: 'default',
+  runId: randomUUID(),
+  step: 0,
+  item: 0,
+  try: 1,
+  model: 'gpt-5.2',
+  instructions: 'Answer the question in one sentence.',
+  input: 'What keeps the sky from falling on our heads?',
+  maxOutputTokens: 400,
+  mode: 'background',
+  callTimeoutMs: 5_000,
+  whenUnknown: 'hold',
+  ...changes,
+});
+
+export interface SpecOwner extends CallOwner {
+  /** The owner stops working on the run: shutdown, or its process is gone. */
+  stop(): void;
+  loseLease(): void;
+}
+
+export function anOwner(fence = 1n): SpecOwner {
+  const controller = new AbortController();
+  let alive = true;
+  return {
+    fence,
+    signal: controller.signal,
+    isLeaseAlive: () => alive,
+    stop: () => controller.abort(),
+    loseLease: () => (alive = false),
+  };
+}
+
+/** Waits for a fact to become true; fails with its name. */
+export async function until(what: string, isTrue: () => boolean | Promise<boolean>): Promise<void> {
+  const givenUpAt = Date.now() + 5_000;
+  while (!(await isTrue())) {
+    if (Date.now() > givenUpAt) throw new Error(`did not happen: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
