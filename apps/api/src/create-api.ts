@@ -2,14 +2,16 @@ import type { IncomingMessage } from 'node:http';
 import multipart from '@fastify/multipart';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { connectKafkaTransport, KafkaTransportStrategy } from '#libs/messaging';
 import { ApiModule } from './api.module.js';
 import type { OnFatal } from './connections.module.js';
 import { readJsonBody } from './json-body.js';
 import type { JsonLog } from './log.js';
-import { ProblemFilter } from './problem.filter.js';
+import { ProblemFilter, sendProblem } from './problem.filter.js';
 import { RouteTable } from './route-table.js';
 import type { ApiSettings } from './settings.js';
+import { toProblem } from './to-problem.js';
 import { traceIdOf } from './trace.js';
 
 /** How long a request may take to arrive whole; bounds slow uploads. */
@@ -50,6 +52,10 @@ async function httpAdapterOf(settings: ApiSettings, routes: RouteTable): Promise
     genReqId: (request: IncomingMessage) => traceIdOf(request.headers),
     requestTimeout: REQUEST_TIMEOUT_MS,
     return503OnClosing: false, // draining finishes what is begun; new connections are refused by then
+    frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {
+      const { method, url } = request; // an address that cannot even be read: no route, no filter
+      sendProblem(reply, toProblem(error, { method, url, methodsHere: [] }), request.id);
+    },
     multipart: false, // registered below, once, with its limits per upload
   });
   const http = adapter.getInstance();

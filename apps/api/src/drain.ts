@@ -5,6 +5,7 @@
  *      begun and closes (Nest, between the two hooks) → the outbox is flushed → connections close.
  * (D2) What is not done by then loses nothing: runs and outbox rows are committed, offsets are not ahead of the read model.
  */
+import type { Server } from 'node:http';
 import {
   Inject,
   Injectable,
@@ -12,9 +13,11 @@ import {
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
 } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
 import { KafkaTransportStrategy, OutboxRelay } from '#libs/messaging';
 import { Database, Notifications } from '#libs/postgres';
 import { CONTENT_DATABASE } from './connections.module.js';
+import { finishConnections } from './finish-connections.js';
 import { WatchHub } from './follow-runs/watch-hub.js';
 import { JsonLog } from './log.js';
 import { ParkedEventsStore } from './project-runs/parked-events.store.js';
@@ -28,6 +31,7 @@ export class Drain
 {
   private readonly stopping = new AbortController();
   private retaking: Promise<void> = Promise.resolve();
+  private connectionsFinished: () => void = () => undefined;
 
   constructor(
     @Inject(API_SETTINGS) private readonly settings: ApiSettings,
@@ -40,6 +44,7 @@ export class Drain
     private readonly parked: ParkedEventsStore,
     private readonly projection: ProjectRuns,
     private readonly hub: WatchHub,
+    private readonly http: HttpAdapterHost,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -54,9 +59,12 @@ export class Drain
     await this.consumer.drain({ graceMs: this.settings.drainMs });
     await this.retaking;
     this.hub.close();
+    const server = this.http.httpAdapter.getHttpServer() as Server;
+    this.connectionsFinished = finishConnections(server, this.settings.drainMs);
   }
 
   async onApplicationShutdown(): Promise<void> {
+    this.connectionsFinished();
     await this.relay.stop({ flushMs: this.settings.drainMs });
     await this.notifications.close();
     await Promise.all([this.database.close(), this.contentDatabase.close()]);

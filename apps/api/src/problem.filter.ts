@@ -24,11 +24,7 @@ export class ProblemFilter implements ExceptionFilter {
       reply.raw.destroy(); // part of an answer is out: only a broken connection still says that it failed
       return;
     }
-    void reply
-      .code(problem.status)
-      .headers(problem.headers)
-      .type('application/problem+json; charset=utf-8')
-      .send(JSON.stringify(problemBodyOf(problem, request.id)));
+    sendProblem(reply, problem, request.id);
   }
 
   private report(problem: ProblemError, request: FastifyRequest): void {
@@ -37,6 +33,14 @@ export class ProblemFilter implements ExceptionFilter {
     if (problem.code === 'internal_error') this.log.error(line, cause.stack);
     else this.log.warn(`${line}: ${cause.message}`);
   }
+}
+
+export function sendProblem(reply: FastifyReply, problem: ProblemError, traceId: string): void {
+  void reply
+    .code(problem.status)
+    .headers(problem.headers)
+    .type('application/problem+json; charset=utf-8')
+    .send(JSON.stringify(problemBodyOf(problem, traceId)));
 }
 
 function problemBodyOf(problem: ProblemError, traceId: string): ProblemBody {

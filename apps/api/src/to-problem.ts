@@ -15,7 +15,8 @@ const RETRY_AFTER_SECONDS = '2';
 /** Every error as one of the catalogue: ours as it is, the framework's by what it means, a lost database, else a fault of our own. */
 export function toProblem(error: unknown, request: FailedRequest): ProblemError {
   if (error instanceof ProblemError) return error;
-  if (error instanceof HttpException) return fromFramework(error, request);
+  const status = frameworkStatusOf(error);
+  if (status !== undefined) return fromFramework(error, status, request);
   if (isTransientError(error)) {
     return new ProblemError(
       'database_unavailable',
@@ -26,8 +27,15 @@ export function toProblem(error: unknown, request: FailedRequest): ProblemError 
   return internal(error);
 }
 
-function fromFramework(error: HttpException, request: FailedRequest): ProblemError {
-  const status = error.getStatus();
+/** Status of an error that Nest or Fastify made of a request; undefined for any other. */
+function frameworkStatusOf(error: unknown): number | undefined {
+  if (error instanceof HttpException) return error.getStatus();
+  if (!(error instanceof Error) || !('statusCode' in error) || !('code' in error)) return undefined;
+  const isFastify = String(error.code).startsWith('FST_');
+  return isFastify && typeof error.statusCode === 'number' ? error.statusCode : undefined;
+}
+
+function fromFramework(error: unknown, status: number, request: FailedRequest): ProblemError {
   switch (status) {
     case 404:
       return error instanceof NotFoundException ? noSuchRoute(request) : internal(error);
@@ -41,7 +49,7 @@ function fromFramework(error: HttpException, request: FailedRequest): ProblemErr
       return wrongContentType(request);
     case 400:
     case 406:
-      return new ProblemError('malformed_request', `${error.message}.`, { cause: error });
+      return new ProblemError('malformed_request', 'The request cannot be read.', { cause: error });
     default:
       return internal(error);
   }

@@ -1,5 +1,5 @@
 /** Reads `POST /v1/documents`: multipart/form-data with exactly one file, handed on as a stream. */
-import type { MultipartFile } from '@fastify/multipart';
+import type { Multipart, MultipartFile } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
 import { ProblemError } from '../problem-error.js';
 
@@ -33,10 +33,9 @@ export async function readUpload<T>(
     throw documentTooLarge(maxBytes);
   }
   const limits = { fileSize: maxBytes + 1, files: 2, fields: 10, parts: 12 };
-  const parts = request.parts({ limits });
   let stored: { readonly value: T } | undefined;
   try {
-    for await (const part of parts) {
+    for await (const part of partsOf(request, limits)) {
       if (part.type !== 'file' || stored) throw notOneFile(`a second part, "${part.fieldname}"`);
       stored = { value: await store(uploadOf(part)) };
     }
@@ -45,6 +44,23 @@ export async function readUpload<T>(
   }
   if (!stored) throw notOneFile('no file');
   return stored.value;
+}
+
+/** What multipart itself finds wrong is the sender's to mend; what `store` throws is not. */
+async function* partsOf(request: FastifyRequest, limits: object): AsyncGenerator<Multipart> {
+  try {
+    yield* request.parts({ limits });
+  } catch (cause) {
+    throw notReadable(cause);
+  }
+}
+
+async function* bytesOf(part: MultipartFile): AsyncGenerator<Uint8Array> {
+  try {
+    yield* part.file as AsyncIterable<Uint8Array>;
+  } catch (cause) {
+    throw notReadable(cause);
+  }
 }
 
 export function documentTooLarge(maxBytes: number): ProblemError {
@@ -58,8 +74,8 @@ export function documentTooLarge(maxBytes: number): ProblemError {
 function uploadOf(part: MultipartFile): Upload {
   const fileName = fileNameOf(part.filename);
   const mediaType = mediaTypeOf(part.mimetype, fileName);
-  const bytes = mediaType.startsWith('text/') ? utf8Only(part.file) : part.file;
-  return { fileName, mediaType, bytes };
+  const bytes = bytesOf(part);
+  return { fileName, mediaType, bytes: mediaType.startsWith('text/') ? utf8Only(bytes) : bytes };
 }
 
 /** The last part of a path, without what no name should have; null where nothing is left. */
@@ -112,6 +128,14 @@ function notMultipart(): ProblemError {
   const mend = 'Send multipart/form-data with one file, as curl -F file=@tender.md does.';
   return new ProblemError('unsupported_media_type', 'Documents are sent as multipart/form-data.', {
     errors: [{ header: 'Content-Type', message: 'is not multipart/form-data', mend }],
+  });
+}
+
+function notReadable(cause: unknown): ProblemError {
+  const mend = 'Send a whole multipart/form-data body, its boundary named in Content-Type.';
+  return new ProblemError('invalid_upload', 'The upload is not a whole multipart body.', {
+    errors: [{ header: 'Content-Type', message: 'does not fit the body', mend }],
+    cause,
   });
 }
 

@@ -26,7 +26,7 @@ export const problemKinds = {
   invalid_input: no(400, "The input does not fit the workflow's contract"),
   invalid_documents: no(400, 'The documents do not fit the workflow'),
   empty_document: no(400, 'The document is empty'),
-  invalid_upload: no(400, 'The upload does not hold exactly one file'),
+  invalid_upload: no(400, 'The upload is not one whole file'),
   document_not_text: no(400, 'The document says it is text, but is not UTF-8 text'),
   route_not_found: no(404, 'There is nothing at this address'),
   run_not_found: no(404, 'There is no such run'),
