@@ -78,7 +78,6 @@ function fillString(schema: Schema, { name, sentence, seed }: Filling): string {
 
 function wordsFor(name: string, sentence: RequirementSentence, seed: number): string {
   if (name === 'obligation') return sentence.obligation;
-  if (name === 'category') return categoryOf(sentence.quote);
   if (name === 'confidence') return ['high', 'high', 'high', 'medium', 'low'][seed % 5] ?? 'high';
   if (name !== 'quote') return sentence.quote;
   return hash(sentence.quote) % misquoteOneIn === 0
@@ -104,7 +103,12 @@ function fillNumber(schema: Schema, whole: boolean, { name, seed }: Filling): nu
 }
 
 function pickFrom(values: readonly unknown[], { name, sentence, seed }: Filling): unknown {
-  const wanted = sentence === null ? null : wordsFor(name, sentence, seed);
+  const wanted =
+    sentence === null
+      ? null
+      : name === 'category'
+        ? categoryOf(sentence.quote, values)
+        : wordsFor(name, sentence, seed);
   if (values.includes(wanted)) return wanted;
   const real = values.filter((value) => value !== null);
   return real[seed % Math.max(1, real.length)] ?? null;
@@ -125,8 +129,9 @@ const categories: readonly (readonly [string, RegExp])[] = [
   ['technical', /system|software|data|interface|\bapi\b|browser|server|perform/i],
 ];
 
-export const categoryOf = (sentence: string): string =>
-  categories.find(([, words]) => words.test(sentence))?.[0] ?? 'other';
+const categoryOf = (sentence: string, allowed: readonly unknown[]): string =>
+  categories.find(([name, words]) => allowed.includes(name) && words.test(sentence))?.[0] ??
+  'other';
 
 function resolve(schema: Schema, root: Schema): Schema {
   if (typeof schema.$ref !== 'string') return schema;

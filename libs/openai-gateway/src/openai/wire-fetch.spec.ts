@@ -75,14 +75,18 @@ describe('nothing left', () => {
     expect(wire.requestLeft).toBe(false);
   });
 
-  it('when the request waits behind another for the only socket, and is aborted', async () => {
-    const port = await tcpServer(() => undefined);
+  it('when the request waits behind another for the only socket, and is aborted: nor later', async () => {
+    let arrived = 0;
+    const port = await tcpServer((socket) => socket.on('data', () => (arrived += 1)));
     const wireFetch = aWireFetch({ maxConnections: 1 });
-    const first = post(wireFetch, `http://127.0.0.1:${port}/`, AbortSignal.timeout(200));
-    const second = await post(wireFetch, `http://127.0.0.1:${port}/`, AbortSignal.timeout(50));
-    expect((await first).wire.requestLeft).toBe(true);
-    await post(wireFetch, `http://127.0.0.1:${port}/`, AbortSignal.timeout(50)); // the socket is free again
+    const send = (ms: number) =>
+      post(wireFetch, `http://127.0.0.1:${port}/`, AbortSignal.timeout(ms));
+    const first = send(200);
+    const second = await send(50);
     expect(second.wire.requestLeft).toBe(false);
+    expect((await first).wire.requestLeft).toBe(true);
+    expect((await send(50)).wire.requestLeft).toBe(true); // the socket was free again
+    expect(arrived).toBe(2);
   });
 
   it('when the call is aborted before it starts', async () => {
