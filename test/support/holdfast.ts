@@ -1,0 +1,95 @@
+/**
+ * Real: Postgres, Kafka, api and processors as processes of their own, the OpenAI SDK over HTTP. Stands in: the OpenAI simulator
+ * for OpenAI. One scene per spec file: a migrated database and a topic prefix of its own.
+ */
+import { runToEnd, startApp } from './app-process.js';
+import type { AppProcess } from './app-process.js';
+import { freshDatabase, freshTopicPrefix, kafkaBrokers } from './stack.js';
+import type { FreshDatabase } from './stack.js';
+
+export interface SceneOptions {
+  /** How many processors to begin with; default 1. */
+  readonly processors?: number;
+  /** How long the simulator works on one call; default 50. */
+  readonly modelLatencyMs?: number;
+  /** Settings for api and processors. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface Scene {
+  readonly apiUrl: string;
+  /** Control routes below it: `/__sim/charges`, `/__sim/faults`, `/__sim/requests`. */
+  readonly simulatorUrl: string;
+  readonly database: FreshDatabase;
+  readonly topicPrefix: string;
+  readonly api: AppProcess;
+  /** Those started so far, dead ones included. */
+  readonly processors: readonly AppProcess[];
+  /** One more, ready. */
+  startProcessor(env?: Readonly<Record<string, string>>): Promise<AppProcess>;
+  /** Ends every process and drops the database. */
+  close(): Promise<void>;
+}
+
+export async function openScene(options: SceneOptions = {}): Promise<Scene> {
+  const database = await freshDatabase('migrated');
+  const topicPrefix = freshTopicPrefix();
+  const processors: AppProcess[] = [];
+  const processes: AppProcess[] = [];
+  const start = async (script: string, env: Readonly<Record<string, string>>) => {
+    const app = startApp({ script, env });
+    processes.push(app);
+    return { app, url: urlIn(await app.ready()) };
+  };
+  const close = async () => {
+    await Promise.all(processes.map((app) => app.killHard())); // quick: what a spec wants drained it stops itself
+    await database.drop();
+  };
+  try {
+    const servers = {
+      DATABASE_URL: database.url,
+      KAFKA_BROKERS: kafkaBrokers().join(','),
+      HOLDFAST_TOPIC_PREFIX: topicPrefix,
+    };
+    const [simulator] = await Promise.all([
+      start('dev/simulator/main.js', {
+        SIMULATOR_PORT: '0',
+        SIMULATOR_LATENCY_MS: String(options.modelLatencyMs ?? 50),
+      }),
+      runToEnd({ script: 'dev/stack/create-topics.js', env: servers }),
+    ]);
+    const simulatorUrl = new URL(simulator.url).origin;
+    const env = {
+      ...servers,
+      OPENAI_BASE_URL: `${simulatorUrl}/v1`,
+      OPENAI_API_KEY: 'sk-simulator',
+      LOG_LEVEL: 'warn',
+      ...options.env,
+    };
+    const startProcessor = async (more: Readonly<Record<string, string>> = {}) => {
+      const script = 'apps/processor/src/main.js';
+      const { app } = await start(script, { ...env, PROCESSOR_PORT: '0', ...more });
+      processors.push(app);
+      return app;
+    };
+    const [api] = await Promise.all([
+      start('apps/api/src/main.js', { ...env, API_PORT: '0' }),
+      ...Array.from({ length: options.processors ?? 1 }, () => startProcessor()),
+    ]);
+    return {
+      ...{ database, topicPrefix, processors, startProcessor, close, simulatorUrl },
+      apiUrl: new URL(api.url).origin,
+      api: api.app,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** The address that a `ready:` line names first. */
+function urlIn(readyLine: string): string {
+  const url = /https?:\/\/[^\s,;]+/.exec(readyLine)?.[0];
+  if (url === undefined) throw new Error(`No address in "${readyLine}"`);
+  return url;
+}
