@@ -115,7 +115,7 @@ export async function outboxStack() {
     url: fresh.url,
     database,
     outbox: new Outbox({ schema: SCHEMA, source: '/spec/outbox' }),
-    async rows(): Promise<number> {
+    rows: async (): Promise<number> => {
       const { rows } = await database.query<{ count: bigint }>(
         `SELECT count(*) FROM ${SCHEMA}.outbox`,
       );

@@ -27,7 +27,9 @@ export async function waitForKafka(
 }
 
 async function problemOf(connection: KafkaConnection): Promise<string | null> {
-  const admin = connection.newClient({ retry: { retries: 0 }, requestTimeout: 3_000 }).admin();
+  // One repeat: a new client knows no broker until its first question has failed.
+  const retry = { retries: 1, initialRetryTime: 50 };
+  const admin = connection.newClient({ retry, requestTimeout: 3_000 }).admin();
   try {
     await admin.connect();
     await admin.describeGroups([connection.groupName('holdfast.readiness')]);
