@@ -9,9 +9,10 @@ import { kafkaConnectionOf } from './connections.module.js';
 import { createApi, startApi } from './create-api.js';
 import { JsonLog } from './log.js';
 import { apiMigrations } from './schema/index.js';
+import { parseSettings } from './settings.js';
 import { settingsOrExit } from './settings-or-exit.js';
 
-const settings = settingsOrExit(process.env);
+const settings = settingsOrExit(parseSettings(process.env));
 const log = new JsonLog(settings.logLevel);
 const stop = new AbortController();
 /** Past its grace a drain is stuck: better to end than to hang. */

@@ -36,8 +36,10 @@ export interface SettingProblem {
   readonly reason: string;
 }
 
-export type ParsedSettings =
-  | { readonly kind: 'settings'; readonly settings: ApiSettings }
+export type DatabaseSettings = Pick<ApiSettings, 'databaseUrl' | 'contentDatabaseUrl'>;
+
+export type ParsedSettings<Settings = ApiSettings> =
+  | { readonly kind: 'settings'; readonly settings: Settings }
   | { readonly kind: 'bad_settings'; readonly problems: readonly SettingProblem[] };
 
 export const EXIT_BAD_SETTINGS = 78;
@@ -52,9 +54,8 @@ const MIB = 1_048_576;
 
 export function parseSettings(env: Environment): ParsedSettings {
   const read = new SettingReader(env);
-  const settings: ApiSettings = {
-    databaseUrl: read.postgresUrl('API_DATABASE_URL', 'DATABASE_URL'),
-    contentDatabaseUrl: read.postgresUrl('CONTENT_DATABASE_URL', 'DATABASE_URL'),
+  return read.result<ApiSettings>({
+    ...databaseSettings(read),
     kafkaBrokers: read.brokers('KAFKA_BROKERS'),
     topicPrefix: read.topicPrefix('HOLDFAST_TOPIC_PREFIX'),
     host: read.loopbackHost('HOLDFAST_HOST'),
@@ -76,10 +77,20 @@ export function parseSettings(env: Environment): ParsedSettings {
       max: 1024 * MIB,
     }),
     drainMs: read.wholeNumber('API_DRAIN_MS', { fallback: 10_000, min: 0, max: 600_000 }),
+  });
+}
+
+/** What migrating needs: no Kafka. */
+export function parseDatabaseSettings(env: Environment): ParsedSettings<DatabaseSettings> {
+  const read = new SettingReader(env);
+  return read.result(databaseSettings(read));
+}
+
+function databaseSettings(read: SettingReader): DatabaseSettings {
+  return {
+    databaseUrl: read.postgresUrl('API_DATABASE_URL', 'DATABASE_URL'),
+    contentDatabaseUrl: read.postgresUrl('CONTENT_DATABASE_URL', 'DATABASE_URL'),
   };
-  return read.problems.length === 0
-    ? { kind: 'settings', settings }
-    : { kind: 'bad_settings', problems: read.problems };
 }
 
 /** The lines that `main.ts` prints for bad settings. */
@@ -90,9 +101,15 @@ export function describeBadSettings(problems: readonly SettingProblem[]): string
 
 /** Reads one setting after the other; notes what is wrong instead of throwing at the first. */
 class SettingReader {
-  readonly problems: SettingProblem[] = [];
+  private readonly problems: SettingProblem[] = [];
 
   constructor(private readonly env: Environment) {}
+
+  result<Settings>(settings: Settings): ParsedSettings<Settings> {
+    return this.problems.length === 0
+      ? { kind: 'settings', settings }
+      : { kind: 'bad_settings', problems: this.problems };
+  }
 
   postgresUrl(name: string, fallbackName: string): string {
     const source = this.text(name) === undefined ? fallbackName : name;

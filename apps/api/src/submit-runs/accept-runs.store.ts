@@ -16,6 +16,9 @@ export type Acceptance =
   /** The key was there before: the run that it stands for, and the body it came with. */
   | { readonly kind: 'key_taken'; readonly run: RunRow };
 
+/** A caller waits: past a short fault of Postgres it is told to come back (503), and may with the same key. */
+const MAX_RETRY_MS = 3_000;
+
 export class AcceptRunsStore {
   private readonly batcher: KeyedBatcher<NewRun, Acceptance>;
 
@@ -27,6 +30,7 @@ export class AcceptRunsStore {
       name: 'api.accept-runs',
       keyOf: ({ row }) => `${row.tenant} ${row.idempotencyKey}`,
       write: (runs) => this.database.transaction((tx) => this.write(tx, runs)),
+      retry: { maxRetryMs: MAX_RETRY_MS },
     });
   }
 
