@@ -1,5 +1,5 @@
 /** `npm run demo -- [tender.md …] [--exit]`: Holdfast comes up and does its main job in front of the reader. */
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { untilAborted } from '../stack/interruption.js';
 import { localFolder, repositoryRoot } from '../stack/repository.js';
 import { runSupervised } from '../stack/supervised.js';
@@ -40,9 +40,17 @@ async function runDemo(request: DemoRequest, documents: readonly DemoDocument[])
   if (!wasToldWell) process.exitCode ||= 1;
 }
 
+/** npm runs scripts at the root of the repository; files are named from where the reader stands. */
+function filesFrom(files: readonly string[]): string[] {
+  return files.map((file) => resolve(process.env.INIT_CWD ?? process.cwd(), file));
+}
+
 try {
   const request = parseDemoArgs(process.argv.slice(2));
-  const documents = await readDocuments(request.files, join(repositoryRoot, 'dev/samples'));
+  const documents = await readDocuments(
+    filesFrom(request.files),
+    join(repositoryRoot, 'dev/samples'),
+  );
   await runDemo(request, documents);
 } catch (error) {
   if (!(error instanceof DemoRequestError)) throw error;
