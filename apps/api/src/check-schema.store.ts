@@ -1,16 +1,12 @@
-import { Database, type EntityClass } from '#libs/postgres';
-
-interface NamedMigration {
-  readonly name: string;
-}
+import { Database, type MigrationClass } from '#libs/postgres';
 
 /** Names of the migrations that a schema still lacks, in order; all of them where the schema is not there. */
 export async function missingMigrations(
   url: string,
   schema: 'api' | 'content',
-  migrations: readonly EntityClass[],
+  migrations: readonly MigrationClass[],
 ): Promise<string[]> {
-  const wanted = migrations.map((migration) => (new migration() as NamedMigration).name);
+  const wanted = migrations.map((migration) => new migration().name ?? migration.name);
   const database = new Database({ url, maxConnections: 1, applicationName: 'holdfast-api.check' });
   try {
     const table = `${schema}.migrations`;
@@ -19,7 +15,7 @@ export async function missingMigrations(
       [table],
     );
     if (!found.rows[0]?.there) return wanted;
-    const { rows } = await database.query<NamedMigration>(`SELECT name FROM ${table}`);
+    const { rows } = await database.query<{ name: string }>(`SELECT name FROM ${table}`);
     const ran = new Set(rows.map(({ name }) => name));
     return wanted.filter((name) => !ran.has(name));
   } finally {

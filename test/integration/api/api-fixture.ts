@@ -27,6 +27,8 @@ export interface TestApi {
   readonly app: NestFastifyApplication;
   readonly settings: ApiSettings;
   readonly url: string;
+  /** Postgres without what `through` put before it. */
+  readonly directUrl: string;
   /** The api's own database, past the api. */
   readonly database: Database;
   /** What it logged at warn and above. */
@@ -39,12 +41,16 @@ export interface TestApi {
   stop(): Promise<void>;
 }
 
-export async function startTestApi(env: Readonly<Record<string, string>> = {}): Promise<TestApi> {
+/** `through` may put something between the api and its database. */
+export async function startTestApi(
+  env: Readonly<Record<string, string>> = {},
+  through: (databaseUrl: string) => Promise<string> = (databaseUrl) => Promise.resolve(databaseUrl),
+): Promise<TestApi> {
   const fresh = await freshDatabase();
   await migrate({ url: fresh.url, schema: 'api', migrations: apiMigrations });
   await migrate({ url: fresh.url, schema: 'content', migrations: contentMigrations });
   const settings = settingsOf({
-    DATABASE_URL: fresh.url,
+    DATABASE_URL: await through(fresh.url),
     KAFKA_BROKERS: kafkaBrokers().join(','),
     HOLDFAST_TOPIC_PREFIX: freshTopicPrefix(),
     API_PORT: '0',
@@ -74,6 +80,7 @@ export async function startTestApi(env: Readonly<Record<string, string>> = {}): 
     app,
     settings,
     url,
+    directUrl: fresh.url,
     database,
     logged,
     http: () => request.agent(app.getHttpServer()),
