@@ -70,6 +70,7 @@ export class CallInProgress {
       }
       case 'mark_unknown': {
         const failure = this.#classify({ kind: 'sender_died' });
+        this.#logFailure(failure);
         const { attempt } = decision;
         await this.parts.ledger.end({ state: 'unknown', callId, attempt, failure, usage: null });
         return lookAgain;
@@ -140,6 +141,7 @@ export class CallInProgress {
     const { callId } = this;
     const failure = this.#classify(fact);
     const state = failure.class === 'outcome_unknown' ? 'unknown' : 'failed';
+    this.#logFailure(failure);
     const ended = await this.parts.ledger.end({ state, callId, attempt, failure, usage: null });
     return ended && state === 'failed' ? { kind: 'failed', callId, failure } : lookAgain;
   }
@@ -199,6 +201,7 @@ export class CallInProgress {
     if (end.kind === 'cancel_unconfirmed') {
       // Stays accepted: whoever asks again looks it up by its id.
       const failure = this.#classify({ kind: 'deadline_passed', cancelConfirmed: false, ...ids });
+      this.#logFailure(failure);
       return { kind: 'failed', callId, failure };
     }
     if (end.kind === 'gone')
@@ -244,8 +247,14 @@ export class CallInProgress {
   ): Promise<Step> {
     const { callId } = this;
     const failure = this.#classify(fact);
+    this.#logFailure(failure);
     const ended = await this.parts.ledger.end({ state, callId, attempt: null, failure, usage });
     return ended ? { kind: 'failed', callId, failure } : lookAgain;
+  }
+
+  #logFailure(failure: CallFailure): void {
+    const { callId, request } = this;
+    this.parts.log.warn({ callId, runId: request.runId, ...failure }, 'model call failed');
   }
 
   #classify(fact: CallFact): CallFailure {

@@ -1,6 +1,6 @@
 /**
  * The ledger's statements. Each takes arrays, one element per call, no call twice, and locks in the order of call ids
- * (the rules for batched statements in docs/reliability). A row that does not fit the WHERE is left alone and not returned.
+ * (the rules of KeyedBatcher in libs/postgres). A row that does not fit the WHERE is left alone and not returned.
  */
 import { statement } from '#libs/postgres';
 
