@@ -9,6 +9,8 @@ import type { JestReport, SpecCounts } from './spec-counts.js';
 
 const reportFile = join(localFolder, 'specs.json');
 const stopLimitMs = 10_000;
+/** All specs together take a few minutes; one that spins for ever must not hold a build machine. */
+const runLimitMs = 20 * 60_000;
 const lingerMs = 10_000;
 
 export async function runJest(
@@ -55,11 +57,16 @@ function runNode(
         stop();
       }, lingerMs),
     );
+    const tooLong = setTimeout(() => {
+      console.log(`Jest still runs after ${runLimitMs / 60_000} minutes: ended.`);
+      stop();
+    }, runLimitMs);
     signal.addEventListener('abort', stop, { once: true });
     child.once('error', reject);
     child.once('exit', (code) => {
       signal.removeEventListener('abort', stop);
       lingering.cancel();
+      clearTimeout(tooLong);
       resolve(code ?? 1);
     });
   });

@@ -14,7 +14,16 @@ const steps = [
   {
     name: 'format',
     does: 'the code is formatted',
-    command: ['prettier', '--check', '--log-level', 'warn', '.'],
+    command: [
+      'prettier',
+      '--cache',
+      '--cache-location',
+      'node_modules/.cache/holdfast/prettier',
+      '--check',
+      '--log-level',
+      'warn',
+      '.',
+    ],
   },
   {
     name: 'lint',
