@@ -10,7 +10,7 @@ export class WorkflowCatalogue {
       const versions = this.#byName.get(workflow.name) ?? new Map<number, Workflow>();
       if (versions.has(workflow.version)) {
         throw new WorkflowInvalidError(workflow.name, workflow.version, [
-          `is listed twice: give the newer one version ${workflow.version + 1}`,
+          `is listed twice: give the newer one version ${Math.max(...versions.keys()) + 1}`,
         ]);
       }
       this.#byName.set(workflow.name, versions.set(workflow.version, workflow));

@@ -47,7 +47,7 @@ function markedTitle(line: Line): { level: number; title: string } | null {
 /** Whether dashes below would underline it: a line of its own that is no list item, quote, table row or rule. */
 function standsAlone(line: Line, previous: Line | undefined): boolean {
   if (line.blank || !(previous?.blank ?? true)) return false;
-  return !/^\s*([-*+>|]|\d+[.)]\s|={2,}|-{2,})/.test(line.text) && /[\p{L}\p{N}]/u.test(line.text);
+  return !/^\s*([-*+>|]|={2,}|-{2,})/.test(line.text) && /[\p{L}\p{N}]/u.test(line.text);
 }
 
 function toHeading(first: Line, last: Line, level: number, raw: string): Heading {

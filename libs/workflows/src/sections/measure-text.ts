@@ -10,7 +10,9 @@ export interface Measure {
 const CHARACTERS_PER_WORD = 10;
 
 export function measureText(text: string): Measure {
-  const readable = withoutMarkup(text).match(/\S*[\p{L}\p{N}]\S*/gu) ?? [];
+  const readable = withoutMarkup(text)
+    .split(/\s+/)
+    .filter((word) => /[\p{L}\p{N}]/u.test(word));
   const characters = text.replace(/\s+/g, ' ').length;
   return {
     words: readable.length,

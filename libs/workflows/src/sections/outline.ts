@@ -20,7 +20,8 @@ export interface OutlineNode extends Span {
 
 export function buildOutline(source: string, headings: readonly Heading[]): OutlineNode {
   const title = documentTitle(headings);
-  const preamble = { start: 0, bodyStart: 0, level: 0, number: null, title: 'Preamble' };
+  const untitled = headings.length === 0 ? 'Whole document' : 'Preamble';
+  const preamble = { start: 0, bodyStart: 0, level: 0, number: null, title: untitled };
   const all: readonly Heading[] = [preamble, ...headings];
   const open: Building[] = [];
   for (const [at, heading] of all.entries()) {

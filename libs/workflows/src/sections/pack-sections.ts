@@ -51,7 +51,7 @@ function pack(source: string, node: OutlineNode): Piece[] {
   const joined = joinSmall(pieces, node.isAboveChapters ? SIZE.scrap : SIZE.small);
   const [only] = joined;
   return joined.length === 1 && only !== undefined && only.part === null
-    ? [{ ...only, heads: [node] }]
+    ? [{ ...only, heads: headsOf(node) }]
     : joined;
 }
 
@@ -69,10 +69,18 @@ function wholeOf(node: OutlineNode): Piece | null {
     weight,
     kind,
     first: node,
-    heads: weight > 0 ? [node] : [],
+    heads: weight > 0 ? headsOf(node) : [],
     part: null,
   };
 }
+
+/** A node stands for all below it; the start of the document, which has no heading, leaves that to its chapters. */
+function headsOf(node: OutlineNode): readonly OutlineNode[] {
+  const chapters = node.place.path.length > 0 ? [] : node.children.filter(hasWords);
+  return chapters.length > 0 ? chapters : [node];
+}
+
+const hasWords = (node: OutlineNode): boolean => [...nodesOf(node)].some(({ words }) => words > 0);
 
 /** The node's own text, cut where it is too long. */
 function ownPieces(source: string, node: OutlineNode): Piece[] {

@@ -34,6 +34,7 @@ export interface Surroundings {
 export function plainHeading(line: Line, around: Surroundings): Heading | null {
   const opening = line.text.slice(0, LONGEST_HEADING);
   if (/^\s*[|>]/.test(opening) || isContentsLine(opening)) return null;
+  if (isListed(opening, around.next)) return null;
   return (
     numberedTitle(line, opening, around) ??
     numberedClause(line, opening, around) ??
@@ -54,7 +55,7 @@ function numberedTitle(line: Line, opening: string, around: Surroundings): Headi
   const parsed = parseHeadingText(opening);
   if (parsed.number === null || !isTitle(parsed.title, opening)) return null;
   const level = levelOf(parsed, opening, around);
-  if (level === null || isListedAbove(around.next, parsed) || runsOn(around.next)) return null;
+  if (level === null || runsOn(around.next)) return null;
   return {
     start: line.start,
     bodyStart: line.end,
@@ -65,10 +66,11 @@ function numberedTitle(line: Line, opening: string, around: Surroundings): Headi
 }
 
 /** `1.1 Purpose` right above `1.2 Budget`: two entries of a list, such as a table of contents. */
-function isListedAbove(next: Line | undefined, parsed: HeadingText): boolean {
+function isListed(opening: string, next: Line | undefined): boolean {
   if (next === undefined || next.blank || next.text.length > LONGEST_HEADING) return false;
-  const below = parseHeadingText(next.text);
-  return below.number !== null && below.depth === parsed.depth && isTitle(below.title, next.text);
+  const [here, below] = [parseHeadingText(opening), parseHeadingText(next.text)];
+  if (here.number === null || below.number === null || here.depth !== below.depth) return false;
+  return isTitle(here.title, opening) && isTitle(below.title, next.text);
 }
 
 /** The next line goes on in lower case: what looked like a title was the first line of a paragraph. */
