@@ -42,7 +42,7 @@ export async function startPostgres(options: PostgresOptions): Promise<string> {
     port: String(port),
     unix_socket_directories: '',
     max_connections: '300',
-    ...(throwAway ? { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off' } : {}),
+    ...(throwAway ? { fsync: 'off', full_page_writes: 'off' } : {}),
   };
   const child = await options.supervisor.start({
     name: 'Postgres',

@@ -1,4 +1,4 @@
-import { needsServers } from './jest-args.js';
+import { needsServers, withWorkers } from './jest-args.js';
 
 describe('whether the specs asked for need servers', () => {
   it.each([
@@ -12,5 +12,14 @@ describe('whether the specs asked for need servers', () => {
     [['-t', 'a run completes'], true],
   ])('%j: %s', (args, needed) => {
     expect(needsServers(args)).toBe(needed);
+  });
+});
+
+describe('how many workers', () => {
+  it('two at least, unless the arguments say', () => {
+    expect(withWorkers(['libs'], 2)).toEqual(['--maxWorkers=2', 'libs']);
+    expect(withWorkers([], 16)).toEqual(['--maxWorkers=8']);
+    expect(withWorkers(['--maxWorkers=1'], 16)).toEqual(['--maxWorkers=1']);
+    expect(withWorkers(['-i', 'libs'], 16)).toEqual(['-i', 'libs']);
   });
 });

@@ -1,4 +1,4 @@
-/** What the arguments of `npm run specs -- …` mean for the servers: unit specs alone need none. */
+/** What the arguments of `npm run specs -- …` mean: whether servers are needed (unit specs alone need none), how many workers. */
 const unitFolders = /^(\.\/)?(libs|apps|dev)\//;
 
 export function needsServers(args: readonly string[]): boolean {
@@ -6,6 +6,12 @@ export function needsServers(args: readonly string[]): boolean {
   if (projects.length > 0) return projects.some((project) => project !== 'unit');
   const paths = args.filter((arg) => !arg.startsWith('-') && /[/.]/.test(arg));
   return paths.length === 0 || !paths.every((path) => unitFolders.test(path));
+}
+
+/** Specs mostly wait for servers, so two workers pay even on two cores; whoever says how many has the last word. */
+export function withWorkers(args: readonly string[], cores: number): string[] {
+  const isSaid = args.some((arg) => /^(-w|-i|--runInBand|--maxWorkers)(=|$)/.test(arg));
+  return isSaid ? [...args] : [`--maxWorkers=${Math.max(2, Math.floor(cores / 2))}`, ...args];
 }
 
 /** `--selectProjects a b` takes all that follows up to the next option. */

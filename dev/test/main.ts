@@ -2,9 +2,10 @@
  * `npm run specs -- [jest arguments]`: servers to be thrown away, a migrated template, jest, and the line `N passed, N failed`.
  * The line comes last whatever happens; the exit code is 0 only for a run in which nothing failed.
  */
+import { availableParallelism } from 'node:os';
 import { InterruptedError, listenForInterruption } from '../stack/interruption.js';
 import { StackError } from '../stack/stack-errors.js';
-import { needsServers } from './jest-args.js';
+import { needsServers, withWorkers } from './jest-args.js';
 import { runJest } from './run-jest.js';
 import { formatCounts } from './spec-counts.js';
 import type { SpecCounts } from './spec-counts.js';
@@ -40,7 +41,7 @@ async function main(): Promise<void> {
   const signal = listenForInterruption(log);
   let counts: SpecCounts = { passed: 0, failed: 1 };
   try {
-    counts = await runSpecs(process.argv.slice(2), signal);
+    counts = await runSpecs(withWorkers(process.argv.slice(2), availableParallelism()), signal);
   } catch (error) {
     if (!(error instanceof InterruptedError))
       console.error(error instanceof StackError ? error.message : error);
