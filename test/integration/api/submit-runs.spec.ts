@@ -1,6 +1,7 @@
 /** Real: api, Postgres, Kafka. Stands in: nothing; no processor runs, so runs stay queued. */
 import { randomUUID } from 'node:crypto';
-import { parseRunRequested, topics, type RunView } from '#libs/contracts';
+import { ContentStore } from '#libs/content';
+import { parseRunRequested, topics, type RunRequested, type RunView } from '#libs/contracts';
 import { Consumer, silentLog, type ReceivedMessage } from '#libs/messaging';
 import { kafkaConnectionFor, startTestApi, type TestApi } from './api-fixture.js';
 
@@ -22,6 +23,14 @@ async function runsUnder(key: string): Promise<number> {
     [key],
   );
   return Number(rows[0]?.count);
+}
+
+/** Rows ever written to the outbox. */
+async function requestsWritten(): Promise<bigint> {
+  const { rows } = await api.database.query<{ written: bigint }>(
+    'SELECT CASE WHEN is_called THEN last_value ELSE 0 END AS written FROM api.outbox_order',
+  );
+  return rows[0]?.written ?? 0n;
 }
 
 describe('submitting a run', () => {
@@ -67,6 +76,9 @@ describe('submitting a run', () => {
     });
     expect(message.key).toBe(id);
     expect(message.headers['x-holdfast-dispatch']).toBe('1');
+    const { inputRef } = message.data as RunRequested;
+    const input = await api.app.get(ContentStore).get('default', inputRef);
+    expect(JSON.parse(Buffer.from(input.bytes).toString())).toEqual(question.input);
     expect(message.traceparent).toContain('0af7651916cd43dd8448eb211c80319c');
   });
 
@@ -112,7 +124,9 @@ describe('submitting a run', () => {
 
   it('makes one run of 50 submits at once, and one row in the outbox', async () => {
     const key = randomUUID();
+    const before = await requestsWritten();
     const answers = await Promise.all(Array.from({ length: 50 }, () => submit(key)));
+    expect(await requestsWritten()).toBe(before + 1n);
     const ids = new Set(answers.map((answer) => (answer.body as RunView).id));
     expect(answers.map((answer) => answer.status)).toEqual(Array(50).fill(202));
     expect(ids.size).toBe(1);

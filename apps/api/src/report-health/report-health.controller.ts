@@ -77,7 +77,7 @@ export class ReportHealthController {
     const indicator = this.indicators.check('kafka');
     if (!status?.joined)
       return indicator.degraded('the consumer has no assignment: views may be behind');
-    const lag = status.partitions.reduce((sum, partition) => sum + partition.lag, 0);
+    const lag = status.partitions.reduce((sum, partition) => sum + (partition.lag ?? 0), 0);
     return indicator.up({ lag });
   }
 
