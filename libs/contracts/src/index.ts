@@ -1,4 +1,5 @@
 /** Every message on the wire, one class each: HTTP bodies, Kafka messages, topics. */
+import 'reflect-metadata'; // before the decorators of any class below
 export * from './messages/topics.js';
 export * from './messages/run-requested.js';
 export * from './messages/run-events.js';
