@@ -375,6 +375,7 @@ it('commits past the control records of a transaction, so that no lag stays', as
 it('says that it is dead when the group refuses it for good', async () => {
   const stranger = stack.kafka.newClient().consumer({
     groupId: stack.kafka.groupName('group.crash'),
+    maxWaitTimeInMs: 100,
     partitionAssigners: [
       (config) => ({
         ...kafkajs.PartitionAssigners.roundRobin(config),

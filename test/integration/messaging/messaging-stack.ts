@@ -23,6 +23,7 @@ export const log: MessagingLog =
   process.env.SPEC_LOG === '1'
     ? {
         ...silentLog,
+        debug: say('debug'),
         info: say('info'),
         warn: say('warn'),
         error: say('error'),

@@ -31,8 +31,8 @@ export interface PartitionStatus {
   readonly partition: number;
   readonly unsettled: number;
   readonly paused: boolean;
-  /** Records behind the end of the log, counted from the first unsettled one, as of the last fetch. */
-  readonly lag: number;
+  /** Records from the first unsettled one to the end of the log, as of the last fetch; null before the first. */
+  readonly lag: number | null;
 }
 
 export interface ConsumerStatus {

@@ -2,6 +2,18 @@ import kafkajs, { type Kafka, type KafkaConfig, type LogEntry } from 'kafkajs';
 import type { MessagingLog } from '../log.js';
 import { installTimerGuard } from './timer-guard.js';
 
+/**
+ * About three seconds of tries, then the operation fails and its owner decides. All five are written out: kafkajs has other
+ * defaults where NODE_ENV is "test", and up to 30 s between two tries where it is not.
+ */
+export const CLIENT_RETRY = {
+  initialRetryTime: 100,
+  factor: 0.2,
+  multiplier: 2,
+  maxRetryTime: 2_000,
+  retries: 5,
+} as const;
+
 export interface KafkaConnectionOptions {
   readonly brokers: readonly string[];
   readonly clientId: string;
@@ -50,6 +62,7 @@ export class KafkaConnection {
       brokers: [...this.brokers],
       clientId: this.clientId,
       connectionTimeout: 2_000,
+      retry: CLIENT_RETRY,
       logLevel: kafkajs.logLevel.WARN,
       logCreator: () => (entry) => this.write(entry),
       ...overrides,
@@ -57,12 +70,13 @@ export class KafkaConnection {
   }
 
   /**
-   * kafkajs calls every attempt that it will repeat an error ("group coordinator is not available" at each cold start).
-   * What is final reaches us as a rejection or a crash, and is logged there.
+   * kafkajs calls every attempt that it will repeat an error ("group coordinator is not available" at each cold start), and
+   * every error answer twice, on the connection and where it is dealt with. What is final reaches us as a rejection or a
+   * crash, and is logged there.
    */
   private write(entry: LogEntry): void {
     const { message, timestamp: _timestamp, logger: _logger, stack: _stack, ...fields } = entry.log;
-    const level = entry.level === kafkajs.logLevel.ERROR ? 'warn' : 'debug';
-    this.log[level]({ kafkajs: entry.namespace, ...fields }, message);
+    const notable = entry.level === kafkajs.logLevel.ERROR && entry.namespace !== 'Connection';
+    this.log[notable ? 'warn' : 'debug']({ kafkajs: entry.namespace, ...fields }, message);
   }
 }

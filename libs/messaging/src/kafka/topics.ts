@@ -1,6 +1,6 @@
 /** The explicit admin step that makes topics. Nothing in Holdfast creates a topic by writing to it. */
 import kafkajs, { type Admin } from 'kafkajs';
-import type { KafkaConnection } from './kafka-connection.js';
+import { CLIENT_RETRY, type KafkaConnection } from './kafka-connection.js';
 import { pause } from '../pause.js';
 
 export interface TopicSpec {
@@ -40,7 +40,9 @@ export async function createTopics(
   connection: KafkaConnection,
   specs: readonly TopicSpec[],
 ): Promise<{ created: string[]; existing: string[] }> {
-  const admin = connection.newClient().admin();
+  const admin = connection
+    .newClient({ retry: { ...CLIENT_RETRY, retries: 1, initialRetryTime: 50 } })
+    .admin();
   await admin.connect();
   try {
     const present = new Set(await admin.listTopics());
@@ -89,25 +91,34 @@ async function waitForLeaders(
   }
 }
 
-/** A fresh topic is unknown to the broker for some milliseconds: that counts as having no leader yet. */
+/**
+ * The controller names a leader before the broker acts as one: until it answers for the log's end, producers and consumers
+ * would be turned away. A fresh topic is also unknown to the broker for some milliseconds. Both count as no leader yet.
+ */
 async function topicsWithoutLeaders(
   admin: Admin,
   connection: KafkaConnection,
   specs: readonly TopicSpec[],
 ): Promise<string[]> {
   const names = specs.map((spec) => connection.topicName(spec.name));
+  const answers = await Promise.all(names.map((name) => answersForItsEnd(admin, name)));
+  return names.filter((_, index) => !answers[index]);
+}
+
+async function answersForItsEnd(admin: Admin, topicName: string): Promise<boolean> {
   try {
-    const { topics } = await admin.fetchTopicMetadata({ topics: names });
-    return topics
-      .filter(
-        (topic) =>
-          topic.partitions.length === 0 || topic.partitions.some(({ leader }) => leader < 0),
-      )
-      .map((topic) => topic.name);
+    const partitions = await admin.fetchTopicOffsets(topicName);
+    return partitions.length > 0;
   } catch (error) {
-    if (error instanceof kafkajs.KafkaJSProtocolError && error.retriable) return names;
+    if (error instanceof kafkajs.KafkaJSError && isPassing(error)) return false;
     throw error;
   }
+}
+
+/** kafkajs wraps what it gave up repeating. */
+function isPassing(error: kafkajs.KafkaJSError): boolean {
+  const { cause } = error;
+  return error.retriable || (cause instanceof kafkajs.KafkaJSError && cause.retriable);
 }
 
 async function checkExisting(

@@ -1,4 +1,4 @@
-import type { KafkaConnection } from './kafka-connection.js';
+import { CLIENT_RETRY, type KafkaConnection } from './kafka-connection.js';
 import { pause } from '../pause.js';
 
 const RETRY_MS = 500;
@@ -28,7 +28,7 @@ export async function waitForKafka(
 
 async function problemOf(connection: KafkaConnection): Promise<string | null> {
   // One repeat: a new client knows no broker until its first question has failed.
-  const retry = { retries: 1, initialRetryTime: 50 };
+  const retry = { ...CLIENT_RETRY, retries: 1, initialRetryTime: 50 };
   const admin = connection.newClient({ retry, requestTimeout: 3_000 }).admin();
   try {
     await admin.connect();
