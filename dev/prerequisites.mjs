@@ -3,7 +3,7 @@
  * Plain JavaScript for old Nodes, since it runs before the build and must be able to say that Node is too old.
  */
 import { execFileSync } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import process from 'node:process';
 
@@ -19,6 +19,8 @@ export function findMissing(env, { servers }) {
     );
   if (process.platform === 'win32')
     missing.push('Linux or macOS: on Windows use WSL 2 (wsl --install), and run this in it');
+  if (!existsSync(join(import.meta.dirname, '../node_modules/typescript')))
+    missing.push('the npm packages: run npm ci');
   if (servers) {
     const java = javaVersion(env);
     if (java === null) missing.push(`Java ${needed.java} or later, which runs Kafka`);
@@ -30,9 +32,10 @@ export function findMissing(env, { servers }) {
 }
 
 export function explainMissing(missing) {
+  const list = ['Missing:', ...missing.map((line) => `  - ${line}`)];
+  if (!missing.some((line) => /^(Java|Maven)/.test(line))) return list.join('\n');
   return [
-    'Missing on this machine:',
-    ...missing.map((line) => `  - ${line}`),
+    ...list,
     '',
     'Install Java and Maven:  apt-get install -y openjdk-17-jre-headless maven   (Debian, Ubuntu)',
     '                         brew install openjdk maven                         (macOS)',
