@@ -54,10 +54,6 @@ export class ProjectEventsStore {
     }
   }
 
-  idle(): Promise<void> {
-    return this.batcher.idle();
-  }
-
   private async write(events: readonly IncomingEvent[]): Promise<Outcome[]> {
     const overdue = events.filter((event) => event.overGap);
     if (overdue.length > 0) await this.learnRuns(overdue);

@@ -7,7 +7,7 @@
  * (A3) A transaction that is done again because its COMMIT got no answer finds its own row by id: accepted, not replayed.
  */
 import type { Outbox } from '#libs/messaging';
-import { KeyedBatcher, statement, type Database, type Tx } from '#libs/postgres';
+import { KeyedBatcher, statement, type Database, type Sql, type Tx } from '#libs/postgres';
 import { RUN_COLUMNS, type RunRow } from '../schema/index.js';
 import type { NewRun } from './new-run.js';
 
@@ -16,37 +16,47 @@ export type Acceptance =
   /** The key was there before: the run that it stands for, and the body it came with. */
   | { readonly kind: 'key_taken'; readonly run: RunRow };
 
+/** What makes one action one run. */
+interface RunKey {
+  readonly tenant: string;
+  readonly idempotencyKey: string;
+}
+
 /** A caller waits: past a short fault of Postgres it is told to come back (503), and may with the same key. */
 const MAX_RETRY_MS = 3_000;
 
 export class AcceptRunsStore {
-  private readonly batcher: KeyedBatcher<NewRun, Acceptance>;
+  private readonly acceptances: KeyedBatcher<NewRun, Acceptance>;
+  private readonly lookUps: KeyedBatcher<RunKey, RunRow | undefined>;
 
   constructor(
     private readonly database: Database,
     private readonly outbox: Outbox,
   ) {
-    this.batcher = new KeyedBatcher<NewRun, Acceptance>({
+    this.acceptances = new KeyedBatcher<NewRun, Acceptance>({
       name: 'api.accept-runs',
-      keyOf: ({ row }) => `${row.tenant} ${row.idempotencyKey}`,
+      keyOf: ({ row }) => textOf(row),
       write: (runs) => this.database.transaction((tx) => this.write(tx, runs)),
+      retry: { maxRetryMs: MAX_RETRY_MS },
+    });
+    this.lookUps = new KeyedBatcher<RunKey, RunRow | undefined>({
+      name: 'api.find-runs-by-key',
+      keyOf: textOf,
+      write: async (keys) => {
+        const found = await findByKeys(this.database, keys);
+        return keys.map((key) => found.get(textOf(key)));
+      },
       retry: { maxRetryMs: MAX_RETRY_MS },
     });
   }
 
   /** Resolves when the run and its request are committed, or another run turned out to hold the key. */
   accept(run: NewRun): Promise<Acceptance> {
-    return this.batcher.push(run);
+    return this.acceptances.push(run);
   }
 
-  async findByKey(tenant: string, idempotencyKey: string): Promise<RunRow | undefined> {
-    const { rows } = await this.database.query<RunRow>(FIND_BY_KEY, [tenant, idempotencyKey]);
-    return rows[0];
-  }
-
-  /** Everything that was handed over is settled. */
-  idle(): Promise<void> {
-    return this.batcher.idle();
+  findByKey(tenant: string, idempotencyKey: string): Promise<RunRow | undefined> {
+    return this.lookUps.push({ tenant, idempotencyKey });
   }
 
   private async write(tx: Tx, runs: readonly NewRun[]): Promise<Acceptance[]> {
@@ -56,15 +66,23 @@ export class AcceptRunsStore {
       tx,
       fresh.map(({ requested }) => requested),
     ); // (A2)
-    const taken = await findTaken(
-      tx,
-      runs.filter(({ row }) => !inserted.has(row.id)),
-    );
+    const others = runs.filter(({ row }) => !inserted.has(row.id)).map(({ row }) => row);
+    const taken = others.length > 0 ? await findByKeys(tx, others) : new Map<string, RunRow>(); // (A1)
     return runs.map(({ row }) => {
-      const winner = taken.get(keyOf(row));
-      if (!winner || winner.id === row.id) return { kind: 'accepted', run: row }; // (A3)
-      return { kind: 'key_taken', run: winner };
+      if (inserted.has(row.id)) return { kind: 'accepted', run: row };
+      const winner = taken.get(textOf(row));
+      if (!winner) throw new RunKeyVanishedError(row.idempotencyKey);
+      return { kind: winner.id === row.id ? 'accepted' : 'key_taken', run: winner }; // (A3)
     });
+  }
+}
+
+/** The run that held the key was removed between two statements: the same submit again makes a new run. */
+class RunKeyVanishedError extends Error {
+  override readonly name = 'RunKeyVanishedError';
+  readonly code = 'run_key_vanished';
+  constructor(idempotencyKey: string) {
+    super(`the run that held the idempotency key ${idempotencyKey} is gone`);
   }
 }
 
@@ -91,17 +109,17 @@ async function insert(tx: Tx, runs: readonly NewRun[]): Promise<Set<string>> {
   return new Set(rows.map(({ id }) => id));
 }
 
-async function findTaken(tx: Tx, runs: readonly NewRun[]): Promise<Map<string, RunRow>> {
-  if (runs.length === 0) return new Map();
-  const { rows } = await tx.query<RunRow>(FIND_BY_KEYS, [
-    runs.map(({ row }) => row.tenant),
-    runs.map(({ row }) => row.idempotencyKey),
+async function findByKeys(sql: Sql, keys: readonly RunKey[]): Promise<Map<string, RunRow>> {
+  const { rows } = await sql.query<RunRow & RunKey>(FIND_BY_KEYS, [
+    keys.map(({ tenant }) => tenant),
+    keys.map(({ idempotencyKey }) => idempotencyKey),
   ]);
-  return new Map(rows.map((row) => [keyOf(row), row]));
+  return new Map(rows.map((row) => [textOf(row), row]));
 }
 
-function keyOf(row: Pick<RunRow, 'tenant' | 'idempotencyKey'>): string {
-  return `${row.tenant} ${row.idempotencyKey}`;
+/** Neither half can hold a space. */
+function textOf({ tenant, idempotencyKey }: RunKey): string {
+  return `${tenant} ${idempotencyKey}`;
 }
 
 const INSERT = statement(
@@ -120,9 +138,4 @@ const FIND_BY_KEYS = statement(
   `SELECT ${RUN_COLUMNS}
    FROM unnest($1::text[], $2::text[]) AS k(tenant, idempotency_key)
    JOIN api.runs r USING (tenant, idempotency_key)`,
-);
-
-const FIND_BY_KEY = statement(
-  'api.accept-runs.find-by-key',
-  `SELECT ${RUN_COLUMNS} FROM api.runs r WHERE r.tenant = $1 AND r.idempotency_key = $2`,
 );
