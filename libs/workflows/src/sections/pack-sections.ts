@@ -141,7 +141,9 @@ function toSection(source: string, piece: Piece): Section {
 }
 
 /** One heading gives its own name; several give theirs together, as in `1.09–1.14`. */
-function nameOf({ heads, first, part }: Piece): Place {
+function nameOf({ heads: all, first, part }: Piece): Place {
+  const chapters = all.filter((node) => !node.isAboveChapters);
+  const heads = chapters.length > 0 ? chapters : all;
   const tops = heads.filter(
     (node) => !heads.some((other) => other !== node && isUnder(node, other)),
   );
