@@ -7,7 +7,8 @@ import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import process from 'node:process';
 
-const needed = { node: [20, 19], java: 17 };
+/** `node`: of the machine, to install with; `ownNode`: the one that runs this, from the packages. */
+const needed = { node: [20, 19], ownNode: [22, 13], java: 17 };
 
 /** Lines that say what is missing; empty where nothing is. `servers`: Postgres and Kafka are to be started here. */
 export function findMissing(env, { servers }) {
@@ -21,6 +22,8 @@ export function findMissing(env, { servers }) {
     missing.push('Linux or macOS: on Windows use WSL 2 (wsl --install), and run this in it');
   if (!existsSync(join(import.meta.dirname, '../node_modules/typescript')))
     missing.push('the npm packages: run npm ci');
+  else if (!isAtLeast(parseNode(process.version), needed.ownNode))
+    missing.push('the Node of the npm packages: start by npm (npm start), or run npm rebuild node');
   if (servers) {
     const java = javaVersion(env);
     if (java === null) missing.push(`Java ${needed.java} or later, which runs Kafka`);

@@ -8,9 +8,9 @@ import type { PortWish } from '../stack/ports.js';
 import type { Log } from '../stack/progress.js';
 import { startStack } from '../stack/start-stack.js';
 import type { Stack } from '../stack/start-stack.js';
-import type { Child, Supervisor } from '../stack/supervisor.js';
+import type { Supervisor } from '../stack/supervisor.js';
 import { runApp, startApp } from './app-children.js';
-import type { AppStarter } from './app-children.js';
+import type { AppSpec, AppStarter } from './app-children.js';
 import type { StartSettings } from './start-settings.js';
 
 export interface StartOptions {
@@ -38,6 +38,7 @@ type Environment = Record<string, string>;
 export async function startHoldfast(options: StartOptions): Promise<RunningHoldfast> {
   const { settings, log, signal } = options;
   const { databaseUrl, kafkaBrokers } = settings;
+  const ports = await takePorts(settings, log); // before anything is started: a busy one is said at once
   const stack = await startStack({
     ...{ supervisor: options.supervisor, log, signal, throwAway: false },
     ...{ dataFolder: options.dataFolder, logFolder: options.logFolder },
@@ -46,23 +47,23 @@ export async function startHoldfast(options: StartOptions): Promise<RunningHoldf
   });
   const servers = { DATABASE_URL: stack.databaseUrl, KAFKA_BROKERS: stack.kafkaBrokers };
   const [openAi] = await allSettledOrThrow([
-    provideOpenAi(options),
+    provideOpenAi(options, ports.simulator),
     prepare('api migrations', 'apps/api/src/migrate.js', options, servers),
     prepare('processor migrations', 'apps/processor/src/migrate.js', options, servers),
     prepare('topics', 'dev/stack/create-topics.js', options, servers),
   ]);
   const env = { ...servers, ...openAi.env };
   const [api, processor] = await allSettledOrThrow([
-    startListening('api', 'API_PORT', settings.ports.api, options, env),
-    startListening('processor', 'PROCESSOR_PORT', settings.ports.processor, options, env),
+    startApp(options, app('api', { ...env, API_PORT: String(ports.api) })),
+    startApp(options, app('processor', { ...env, PROCESSOR_PORT: String(ports.processor) })),
   ]);
   return {
     ...stack,
-    apiUrl: `http://127.0.0.1:${api.port}`,
+    apiUrl: `http://127.0.0.1:${ports.api}`,
     openAiUrl: openAi.env.OPENAI_BASE_URL,
     simulatorUrl: openAi.simulatorUrl,
     stopApps: async () => {
-      await Promise.all([api.child.stop(), processor.child.stop()]);
+      await Promise.all([api.stop(), processor.stop()]);
     },
   };
 }
@@ -72,11 +73,10 @@ interface OpenAi {
   readonly simulatorUrl: string | null;
 }
 
-async function provideOpenAi(options: StartOptions): Promise<OpenAi> {
+async function provideOpenAi(options: StartOptions, port: number): Promise<OpenAi> {
   const { provider } = options.settings;
   if (provider.kind === 'openai')
     return { env: { OPENAI_BASE_URL: provider.baseUrl }, simulatorUrl: null }; // the key is inherited
-  const port = await takePort(provider.port, 'the OpenAI simulator', options.log);
   await startApp(options, {
     name: 'simulator',
     script: 'dev/simulator/main.js',
@@ -99,20 +99,17 @@ function prepare(
   return runApp(starter, { name, script, env });
 }
 
-async function startListening(
-  name: 'api' | 'processor',
-  portSetting: string,
-  wish: PortWish,
-  starter: AppStarter,
-  env: Environment,
-): Promise<{ port: number; child: Child }> {
-  const port = await takePort(wish, `the ${name}`, starter.log);
-  const child = await startApp(starter, {
-    name,
-    script: `apps/${name}/src/main.js`,
-    env: { ...env, [portSetting]: String(port) },
-  });
-  return { port, child };
+function app(name: 'api' | 'processor', env: Environment): AppSpec {
+  return { name, script: `apps/${name}/src/main.js`, env };
+}
+
+async function takePorts({ ports, provider }: StartSettings, log: Log) {
+  const simulator: PortWish = provider.kind === 'simulator' ? provider.port : { kind: 'any' };
+  return {
+    api: await takePort(ports.api, 'the api', log),
+    processor: await takePort(ports.processor, 'the processor', log),
+    simulator: await takePort(simulator, 'the OpenAI simulator', log),
+  };
 }
 
 async function takePort(wish: PortWish, what: string, log: Log): Promise<number> {
