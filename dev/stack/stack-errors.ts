@@ -16,7 +16,7 @@ export class StackAlreadyRunningError extends StackError {
       'stack_already_running',
       `Another Holdfast stack is running on ${folder} (process ${pid}).\n` +
         `Stop it with Ctrl-C in its terminal (or: kill ${pid}), then start again.\n` +
-        'Or give this one a home of its own: HOLDFAST_HOME=/some/folder',,
+        'Or give this one a home of its own: HOLDFAST_HOME=/some/folder',
     );
   }
 }

@@ -14,7 +14,7 @@ let home: string;
 let database: FreshDatabase;
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'holdfast-spec-'));
-  database = await freshDatabase('migrated');
+  database = await freshDatabase('empty');
 });
 afterAll(async () => {
   await database.drop();
