@@ -18,7 +18,7 @@ const version = (name: string, number: number): Workflow => ({
 
 describe('the catalogue of workflows', () => {
   const [one, two, ten] = [version('a', 1), version('a', 2), version('a', 10)];
-  const catalogue = new WorkflowCatalogue([ten, one, two, version('b', 1)]);
+  const catalogue = new WorkflowCatalogue([two, ten, one, version('b', 1)]);
 
   it('pins new runs to the highest version, and still finds the older ones', () => {
     expect(catalogue.latest('a')).toBe(ten);

@@ -27,16 +27,11 @@ export function checkSchema(schema: JsonSchema, value: unknown): SchemaProblem[]
 }
 
 const ajv = new Ajv2020({ allErrors: true, strict: true, allowUnionTypes: true, verbose: false });
-const compiled = new WeakMap<JsonSchema, ValidateFunction>();
-
-/** Compiling costs milliseconds, checking microseconds: each schema object is compiled once. Throws on a broken schema. */
-export function compileSchema(schema: JsonSchema): ValidateFunction {
-  const known = compiled.get(schema);
-  if (known !== undefined) return known;
-  const validate = ajv.compile(schema);
-  compiled.set(schema, validate);
-  return validate;
-}
+/**
+ * Compiling costs milliseconds, checking microseconds: ajv keeps what it made of a schema object, so state schemas once,
+ * as constants. Throws on a broken schema.
+ */
+export const compileSchema = (schema: JsonSchema): ValidateFunction => ajv.compile(schema);
 
 /** When no option of an `anyOf` fits, what is wrong with each of them only confuses. */
 function withoutBranches(errors: readonly ErrorObject[]): ErrorObject[] {

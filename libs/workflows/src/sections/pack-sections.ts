@@ -144,9 +144,8 @@ function toSection(source: string, piece: Piece): Section {
 function nameOf({ heads: all, first, part }: Piece): Place {
   const chapters = all.filter((node) => !node.isAboveChapters);
   const heads = chapters.length > 0 ? chapters : all;
-  const tops = heads.filter(
-    (node) => !heads.some((other) => other !== node && isUnder(node, other)),
-  );
+  const below = new Set(heads.flatMap((node) => [...nodesOf(node)].slice(1)));
+  const tops = heads.filter((node) => !below.has(node));
   const [head = first, ...others] = tops;
   if (others.length === 0) {
     return part === null ? head.place : { ...head.place, title: `${head.place.title} (${part})` };
@@ -159,9 +158,6 @@ function nameOf({ heads: all, first, part }: Piece): Place {
     path: sharedPath(tops.map(({ place }) => place.path)),
   };
 }
-
-const isUnder = (node: OutlineNode, other: OutlineNode): boolean =>
-  [...nodesOf(other)].includes(node);
 
 const TITLES_SHOWN = 4;
 
