@@ -46,7 +46,7 @@ async function uploadAndSubmit(options: StoryOptions): Promise<ToldRun[]> {
   const { documents, holdfast, simulator, terminal } = options;
   const [count, noun] = [documents.length, documents.length === 1 ? 'document' : 'documents'];
   if (simulator) {
-    await simulator.throttleOneCall(2 * count + 1);
+    await simulator.throttleOneCall(5 * count);
     heading(terminal, 'The AI service will be busy once, on purpose');
     terminal.say('  The simulator is told to answer one call with 429 and "Retry-After: 8".');
   }
