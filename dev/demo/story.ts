@@ -44,7 +44,7 @@ export async function tellStory(options: StoryOptions): Promise<boolean> {
 
 async function uploadAndSubmit(options: StoryOptions): Promise<ToldRun[]> {
   const { documents, holdfast, simulator, terminal } = options;
-  const [count, noun] = [documents.length, documents.length === 1 ? 'document' : 'documents'];
+  const count = documents.length;
   if (simulator) {
     await simulator.throttleOneCall(5 * count);
     heading(terminal, 'The AI service will be busy once, on purpose');
@@ -52,7 +52,9 @@ async function uploadAndSubmit(options: StoryOptions): Promise<ToldRun[]> {
   }
   heading(
     terminal,
-    `Uploading ${count} tender ${noun} at once, and asking for a compliance matrix of each`,
+    count === 1
+      ? 'Uploading the tender document, and asking for its compliance matrix'
+      : `Uploading ${count} tender documents at once, and asking for a compliance matrix of each`,
   );
   return Promise.all(
     documents.map(async (document, index) => {

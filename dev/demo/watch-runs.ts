@@ -36,14 +36,14 @@ export async function watchRuns(
     terminal.show(
       [...latest]
         .filter(([, news]) => news.status === 'running' && news.progress?.itemsTotal)
-        .map(([told, news]) => line(told, news, progressBar(news.progress))),
+        .map(([told, news]) => ' '.repeat(8) + line(told, news, progressBar(news.progress))),
     );
   const tell = (told: ToldRun, news: RunNews) => {
     const before = latest.get(told);
     latest.set(told, news);
     const seconds = `${((performance.now() - startedAt) / 1000).toFixed(1)} s`.padStart(8);
-    if (deservesLine(before, news)) terminal.say(seconds + line(told, news, news.message));
     draw();
+    if (deservesLine(before, news)) terminal.say(seconds + line(told, news, news.message));
   };
   terminal.say();
   terminal.say(terminal.paint('bold', 'Watching the runs'));
