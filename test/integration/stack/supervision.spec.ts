@@ -2,8 +2,8 @@
  * Real: `dist/dev/stack/main.js` as a process of its own with a Postgres of its own. Stands in: nothing; Kafka is the one that all
  * specs share, named as a server of one's own.
  */
-import { readFile, mkdir, mkdtemp, chmod, rm, writeFile } from 'node:fs/promises';
-import { execFile } from 'node:child_process';
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { execFile, spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -116,8 +116,16 @@ describe('the supervisor of the servers', () => {
     const first = startStack();
     await first.ready();
     await first.stop();
-    await writeFile(join(data, 'postgres/postmaster.pid'), `${process.pid}\n`);
-    await startStack().ready();
+    // An id that Postgres believes in: it belongs to a living process of its own user.
+    const { uid, gid } = await stat(join(data, 'postgres'));
+    const stranger = spawn('sleep', ['60'], { uid, gid, cwd: '/' });
+    try {
+      await writeFile(join(data, 'postgres/postmaster.pid'), `${stranger.pid}\n`);
+      await startStack().ready();
+      expect(stranger.exitCode ?? stranger.signalCode).toBeNull();
+    } finally {
+      stranger.kill();
+    }
   });
 });
 
