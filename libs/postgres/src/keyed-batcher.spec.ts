@@ -238,6 +238,20 @@ describe('failures', () => {
     expect(calls).toBeLessThan(60);
   });
 
+  it('a database that goes away in the middle of a bisection is not asked again for each part', async () => {
+    const asked: string[] = [];
+    const outcomes = await push(
+      async (items) => {
+        asked.push(items.map((item) => item.key).join(''));
+        throw failure(asked.length === 1 ? '22021' : 'ECONNREFUSED');
+      },
+      ['a', 'b', 'c', 'd'],
+      { firstDelayMs: 1, maxDelayMs: 4, maxRetryMs: 30 },
+    );
+    expect(outcomes.map(({ status }) => status)).toEqual(Array(4).fill('rejected'));
+    expect(new Set(asked)).toEqual(new Set(['abcd', 'ab']));
+  });
+
   it('a write that answers with too few results is a bug, told by name', async () => {
     const [outcome] = await push(async () => [], ['a']);
     expect(outcome).toMatchObject({ reason: expect.any(BatchResultsMisalignedError) as unknown });

@@ -10,8 +10,8 @@
  * (L4) At most one `lead` runs per `run`: the next term is sought after the last one's `lead` has returned.
  * (L5) An ended term frees its row, so that the standby need not wait; a row that could not be freed runs out,
  *      and is not waited for longer than that. Freed is -infinity: a renewal still under way finds it over.
+ * (L6) A stop is not held up by a database that is silent: nobody waits for an answer that changes nothing.
  */
-import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isTransientError } from './postgres-errors.js';
 import { type Sql, type Statement, statement } from './sql.js';
@@ -107,7 +107,7 @@ export class LeaderLease {
     while (!signal.aborted) {
       try {
         const sentAt = performance.now();
-        const epoch = await this.tryTake();
+        const epoch = await orAborted(this.tryTake(signal), signal); // (L6)
         if (epoch !== null) await this.serve(lead, epoch, sentAt, signal);
       } catch (error) {
         if (!isTransientError(error) && !(error instanceof LeaseLostError)) throw error;
@@ -117,10 +117,12 @@ export class LeaderLease {
     }
   }
 
-  private async tryTake(): Promise<bigint | null> {
+  private async tryTake(stop: AbortSignal): Promise<bigint | null> {
     const { name, holder, sql } = this.options;
     const { rows } = await sql.query<{ epoch: bigint }>(this.take, [name, holder, this.leaseMs]);
-    return rows[0]?.epoch ?? null;
+    const epoch = rows[0]?.epoch ?? null;
+    if (epoch !== null && stop.aborted) await this.tryFree(epoch); // nobody waits for this answer any more
+    return epoch;
   }
 
   /** One term, from the lease taken to the lease freed. */
@@ -142,7 +144,7 @@ export class LeaderLease {
       if (!(signal.aborted && isAbort(error, signal))) throw error;
     } finally {
       returned.abort();
-      if (clock.isAlive()) await Promise.race([this.tryFree(epoch), once(clock.lost, 'abort')]); // (L5)
+      if (clock.isAlive()) await orAborted(this.tryFree(epoch), clock.lost); // (L5)
       clock.end();
     }
     if (!stop.aborted) clock.lost.throwIfAborted();
@@ -185,6 +187,19 @@ function isAbort(error: unknown, signal: AbortSignal): boolean {
   return (
     typeof error === 'object' && error !== null && 'name' in error && error.name === 'AbortError'
   );
+}
+
+/** What the promise answers, or null as soon as the signal is aborted: the promise then goes on unwatched. */
+async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | null> {
+  const { promise: aborted, resolve } = Promise.withResolvers<null>();
+  const onAbort = () => resolve(null);
+  signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
 }
 
 async function pause(delayMs: number, signal: AbortSignal): Promise<void> {

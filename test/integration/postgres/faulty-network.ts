@@ -44,9 +44,10 @@ export class FaultyNetwork {
   }
 
   async close(): Promise<void> {
+    const closed = once(this.server, 'close');
+    this.server.close(); // first: whoever is cut may connect again at once
     this.cut();
-    this.server.close();
-    await once(this.server, 'close');
+    await closed;
   }
 
   private join(client: Socket): void {

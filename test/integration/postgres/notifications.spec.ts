@@ -49,19 +49,19 @@ it('a hint reaches listeners in this and other processes, and on its own channel
   await until(() => other.length > 0);
 });
 
-it('many hints in a burst are few NOTIFYs, and the last is always followed by one', async () => {
+it('many hints are at most one NOTIFY in 5 ms, and the last is always followed by one', async () => {
   const [sender, receiver] = [notifications('sender'), notifications('receiver')];
   const received = await heard(receiver, 'burst');
-  let sent = 0;
-  for (let burst = 0; burst < 10; burst++) {
-    for (let i = 0; i < 1_000; i++, sent++) sender.notify('burst');
+  const startedAt = performance.now();
+  for (let burst = 0; burst < 100; burst++) {
+    for (let i = 0; i < 100; i++) sender.notify('burst');
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
   const after = received.length;
   sender.notify('burst');
   await until(() => received.length > after);
-  expect(sent).toBe(10_000);
-  expect(received.length).toBeLessThanOrEqual(11);
+  const elapsedMs = performance.now() - startedAt;
+  expect(received.length).toBeLessThanOrEqual(elapsedMs / 5 + 2);
 });
 
 it('a hint from a transaction of somebody else carries its payload', async () => {
