@@ -17,6 +17,7 @@ const api = 'apps/api/src/main.js';
 const migrateScript = 'apps/api/src/migrate.js';
 
 let fresh: FreshDatabase;
+let network: FaultyNetwork | undefined;
 let env: Record<string, string>;
 const started: AppProcess[] = [];
 
@@ -38,6 +39,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await Promise.all(started.map((app) => app.killHard()));
+  await network?.close();
   await fresh?.drop();
 });
 
@@ -81,7 +83,7 @@ describe('the api, started', () => {
     await reserved.close();
     const app = start(api, { DATABASE_URL: url });
     await app.line(/waiting for Postgres at 127\.0\.0\.1:\d+/);
-    const network = await FaultyNetwork.before(fresh.url, port);
+    network = await FaultyNetwork.before(fresh.url, port);
     const ready = await app.ready();
     expect(ready).toMatch(
       /^ready: api on http:\/\/127\.0\.0\.1:\d+, Postgres .*, Kafka .*\(topics t/,
@@ -100,7 +102,6 @@ describe('the api, started', () => {
     expect(performance.now() - stoppedAt).toBeLessThan(5_000);
     expect(await frames).toEqual([]);
     expect(app.output()).toContain('drained');
-    await network.close();
   });
 });
 
