@@ -44,7 +44,8 @@ export type {
   RecordHandler,
 } from './consumer/consumer-options.js';
 export { Consumer } from './consumer/consumer.js';
-export { ConsumerStoppedError, TopicMissingError } from './consumer/consumer-runtime.js';
+export { ConsumerStoppedError } from './consumer/consumer-runtime.js';
+export { TopicMissingError } from './consumer/group-member.js';
 export {
   DelayedConsumer,
   type DelayedConsumerOptions,

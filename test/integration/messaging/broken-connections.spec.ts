@@ -64,11 +64,13 @@ class BreakableKafka extends KafkaConnection {
       log,
     });
   }
-  override newClient(overrides: Partial<KafkaConfig> = {}) {
-    return super.newClient({
-      ...overrides,
-      socketFactory: ({ host, port, onConnect }) => this.breakable.connect(host, port, onConnect),
-    });
+  override newClient(
+    overrides?: Partial<KafkaConfig>,
+    sockets?: Parameters<KafkaConnection['newClient']>[1],
+  ) {
+    const socketFactory: KafkaConfig['socketFactory'] = ({ host, port, onConnect }) =>
+      this.breakable.connect(host, port, onConnect);
+    return super.newClient({ ...overrides, socketFactory }, sockets);
   }
 }
 

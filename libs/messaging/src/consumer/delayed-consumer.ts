@@ -2,6 +2,7 @@ import type { Decoded } from '../envelope/message.js';
 import type { ConsumerOptions, ConsumerStatus } from './consumer-options.js';
 import { ConsumerRuntime } from './consumer-runtime.js';
 import { DelayedHandOver } from './hand-over.js';
+import { positionOf } from './held-record.js';
 
 /** A topic whose records are handed over `delayMs` after the log's own timestamp (`message.timestamp.type=LogAppendTime`). */
 export interface DelayTier {
@@ -52,7 +53,6 @@ export class DelayedConsumer {
 }
 
 function dueAtMs(decoded: Decoded, delays: ReadonlyMap<string, number>): number {
-  const { topic, timestamp } =
-    decoded.kind === 'message' ? decoded.message.position : decoded.position;
+  const { topic, timestamp } = positionOf(decoded);
   return timestamp + (delays.get(topic) ?? 0);
 }

@@ -1,5 +1,6 @@
 import kafkajs, { type Kafka, type KafkaConfig, type LogEntry } from 'kafkajs';
 import type { MessagingLog } from '../log.js';
+import { ClientSockets } from './client-sockets.js';
 import { installTimerGuard } from './timer-guard.js';
 
 /**
@@ -56,8 +57,8 @@ export class KafkaConnection {
       : topicName;
   }
 
-  /** For this lib only. */
-  newClient(overrides: Partial<KafkaConfig> = {}): Kafka {
+  /** For this lib only. `sockets` are the ones to end when the client is done with. */
+  newClient(overrides: Partial<KafkaConfig> = {}, sockets = new ClientSockets()): Kafka {
     return new kafkajs.Kafka({
       brokers: [...this.brokers],
       clientId: this.clientId,
@@ -66,6 +67,7 @@ export class KafkaConnection {
       logLevel: kafkajs.logLevel.WARN,
       logCreator: () => (entry) => this.write(entry),
       ...overrides,
+      socketFactory: sockets.factory(overrides.socketFactory),
     });
   }
 

@@ -1,7 +1,8 @@
 /** The explicit admin step that makes topics. Nothing in Holdfast creates a topic by writing to it. */
 import kafkajs, { type Admin } from 'kafkajs';
-import { CLIENT_RETRY, type KafkaConnection } from './kafka-connection.js';
+import type { KafkaConnection } from './kafka-connection.js';
 import { pause } from '../pause.js';
+import { withAdmin } from './with-admin.js';
 
 export interface TopicSpec {
   /** Logical name. */
@@ -40,11 +41,7 @@ export async function createTopics(
   connection: KafkaConnection,
   specs: readonly TopicSpec[],
 ): Promise<{ created: string[]; existing: string[] }> {
-  const admin = connection
-    .newClient({ retry: { ...CLIENT_RETRY, retries: 1, initialRetryTime: 50 } })
-    .admin();
-  await admin.connect();
-  try {
+  return withAdmin(connection, async (admin) => {
     const present = new Set(await admin.listTopics());
     const [existing, missing] = partition(specs, (spec) =>
       present.has(connection.topicName(spec.name)),
@@ -53,9 +50,7 @@ export async function createTopics(
     await waitForLeaders(admin, connection, specs);
     await checkExisting(admin, connection, existing);
     return { created: missing.map(nameOf), existing: existing.map(nameOf) };
-  } finally {
-    await admin.disconnect();
-  }
+  });
 }
 
 async function createMissing(

@@ -1,5 +1,6 @@
-import { CLIENT_RETRY, type KafkaConnection } from './kafka-connection.js';
+import type { KafkaConnection } from './kafka-connection.js';
 import { pause } from '../pause.js';
+import { withAdmin } from './with-admin.js';
 
 const RETRY_MS = 500;
 const SAY_EVERY_MS = 5_000;
@@ -27,16 +28,12 @@ export async function waitForKafka(
 }
 
 async function problemOf(connection: KafkaConnection): Promise<string | null> {
-  // One repeat: a new client knows no broker until its first question has failed.
-  const retry = { ...CLIENT_RETRY, retries: 1, initialRetryTime: 50 };
-  const admin = connection.newClient({ retry, requestTimeout: 3_000 }).admin();
   try {
-    await admin.connect();
-    await admin.describeGroups([connection.groupName('holdfast.readiness')]);
+    await withAdmin(connection, (admin) =>
+      admin.describeGroups([connection.groupName('holdfast.readiness')]),
+    );
     return null;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
-  } finally {
-    await admin.disconnect().catch(() => undefined);
   }
 }

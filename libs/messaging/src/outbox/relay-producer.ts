@@ -1,4 +1,5 @@
 import kafkajs, { type Message as KafkaMessage, type Producer } from 'kafkajs';
+import { ClientSockets } from '../kafka/client-sockets.js';
 import type { KafkaConnection } from '../kafka/kafka-connection.js';
 import type { OutboxRow } from './relay.store.js';
 
@@ -14,6 +15,7 @@ const CONNECTION_TIMEOUT_MS = 1_000;
  */
 export class RelayProducer {
   private producer: Producer | null = null;
+  private sockets = new ClientSockets();
 
   constructor(private readonly kafka: KafkaConnection) {}
 
@@ -35,28 +37,27 @@ export class RelayProducer {
   async close(): Promise<void> {
     const { producer } = this;
     this.producer = null;
-    await producer?.disconnect().catch(() => undefined); // It is being thrown away because it failed.
+    this.sockets.destroy(); // First, or it would wait for answers.
+    await producer?.disconnect().catch(() => undefined); // Nobody needs it any more.
   }
 
   private async connect(): Promise<Producer> {
-    const producer = this.kafka
-      .newClient({
+    this.sockets = new ClientSockets();
+    const client = this.kafka.newClient(
+      {
         retry: { retries: 0 },
         requestTimeout: REQUEST_TIMEOUT_MS,
         connectionTimeout: CONNECTION_TIMEOUT_MS,
-      })
-      .producer({
-        idempotent: false,
-        allowAutoTopicCreation: false,
-        createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
-      });
-    try {
-      await producer.connect();
-      return producer;
-    } catch (error) {
-      await producer.disconnect().catch(() => undefined);
-      throw error;
-    }
+      },
+      this.sockets,
+    );
+    const producer = client.producer({
+      idempotent: false,
+      allowAutoTopicCreation: false,
+      createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
+    });
+    await producer.connect();
+    return producer;
   }
 
   private byTopic(rows: readonly OutboxRow[]): { topic: string; messages: KafkaMessage[] }[] {
