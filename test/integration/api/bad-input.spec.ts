@@ -280,10 +280,12 @@ describe('a bad upload stores nothing and says why:', () => {
   });
 
   it('two files', async () => {
+    const before = await stored();
     const answer = await upload()
       .attach('a', Buffer.from('# A'), 'a.md')
       .attach('b', Buffer.from('# B'), 'b.md');
     expectProblem(answer, { code: 'invalid_upload', pointers: ['/file'] });
+    expect(await stored()).toEqual(before);
   });
 
   it('a document far too large whose length nobody told', async () => {

@@ -36,6 +36,7 @@ it('is alive, ready and started while all is well, and says how it stands', asyn
     status: 'ok',
     details: {
       postgres: { status: 'up' },
+      content: { status: 'up' },
       kafka: { status: 'up' },
       outbox: { status: 'up' },
     },

@@ -1,4 +1,4 @@
-import { Controller, Get, Res, ServiceUnavailableException } from '@nestjs/common';
+import { Controller, Get, Inject, Res, ServiceUnavailableException } from '@nestjs/common';
 import {
   HealthCheckService,
   HealthIndicatorService,
@@ -7,11 +7,12 @@ import {
 import type { FastifyReply } from 'fastify';
 import { KafkaTransportStrategy, OutboxRelay } from '#libs/messaging';
 import { Database } from '#libs/postgres';
+import { CONTENT_DATABASE } from '../connections.module.js';
 
 const PING_TIMEOUT_MS = 2_000;
 
 /**
- * For whatever runs the process. Readiness asks "can it take requests?": that needs Postgres. Kafka away is `degraded`, not
+ * For whatever runs the process. Readiness asks "can it take requests?": that needs Postgres, and the content store's. Kafka away is `degraded`, not
  * down: runs are accepted all the same and wait in the outbox. OpenAI is not asked at all.
  */
 @Controller()
@@ -20,6 +21,7 @@ export class ReportHealthController {
     private readonly health: HealthCheckService,
     private readonly indicators: HealthIndicatorService,
     private readonly database: Database,
+    @Inject(CONTENT_DATABASE) private readonly contentDatabase: Database,
     private readonly relay: OutboxRelay,
     private readonly consumer: KafkaTransportStrategy,
   ) {}
@@ -33,7 +35,8 @@ export class ReportHealthController {
   @Get('readyz')
   ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<HealthCheckResult> {
     return this.check(reply, [
-      () => this.postgres(),
+      () => this.ping('postgres', this.database),
+      () => this.ping('content', this.contentDatabase),
       () => this.publishing(),
       () => this.projecting(),
     ]);
@@ -42,7 +45,7 @@ export class ReportHealthController {
   /** It has come up once: Postgres answers and the consumer has had its first assignment. */
   @Get('startupz')
   started(@Res({ passthrough: true }) reply: FastifyReply): Promise<HealthCheckResult> {
-    return this.check(reply, [() => this.postgres(), () => this.assigned()]);
+    return this.check(reply, [() => this.ping('postgres', this.database), () => this.assigned()]);
   }
 
   private async check(
@@ -59,10 +62,10 @@ export class ReportHealthController {
     }
   }
 
-  private postgres() {
+  private ping(name: 'postgres' | 'content', database: Database) {
     return this.indicators
-      .check('postgres')
-      .attempt(async () => void (await this.database.query('SELECT 1')))
+      .check(name)
+      .attempt(async () => void (await database.query('SELECT 1')))
       .withTimeout(PING_TIMEOUT_MS);
   }
 

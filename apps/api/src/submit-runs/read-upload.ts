@@ -9,6 +9,8 @@ export interface Upload {
   readonly bytes: AsyncIterable<Uint8Array>;
 }
 
+type Parts = AsyncGenerator<Multipart, undefined>;
+
 /** What a file's name says where the sender does not know its type (curl and browsers: application/octet-stream). */
 const mediaTypeByExtension: Readonly<Record<string, string>> = {
   md: 'text/markdown',
@@ -22,7 +24,7 @@ const MAX_FILE_NAME = 255;
 /** A multipart frame around one file: boundaries and part headers. */
 const FRAME_BYTES = 16_384;
 
-/** The one file of an upload, run through `store` while it streams in; whatever follows it is looked at before the answer. */
+/** The one file of an upload, run through `store` while it streams in. */
 export async function readUpload<T>(
   request: FastifyRequest,
   maxBytes: number,
@@ -33,34 +35,38 @@ export async function readUpload<T>(
     throw documentTooLarge(maxBytes);
   }
   const limits = { fileSize: maxBytes + 1, files: 2, fields: 10, parts: 12 };
-  let stored: { readonly value: T } | undefined;
+  const parts = partsOf(request, limits);
   try {
-    for await (const part of partsOf(request, limits)) {
-      if (part.type !== 'file' || stored) throw notOneFile(`a second part, "${part.fieldname}"`);
-      stored = { value: await store(uploadOf(part)) };
-    }
+    const { value: file } = await parts.next();
+    if (file?.type !== 'file') throw notOneFile(file ? `the field "${file.fieldname}"` : 'no file');
+    return await store(uploadOf(file, parts));
   } finally {
     request.raw.resume(); // the rest of the body is read and dropped, so that the sender gets to see the answer
   }
-  if (!stored) throw notOneFile('no file');
-  return stored.value;
 }
 
 /** What multipart itself finds wrong is the sender's to mend; what `store` throws is not. */
-async function* partsOf(request: FastifyRequest, limits: object): AsyncGenerator<Multipart> {
+async function* partsOf(
+  request: FastifyRequest,
+  limits: object,
+): AsyncGenerator<Multipart, undefined> {
   try {
     yield* request.parts({ limits });
   } catch (cause) {
     throw notReadable(cause);
   }
+  return undefined;
 }
 
-async function* bytesOf(part: MultipartFile): AsyncGenerator<Uint8Array> {
+/** The file's bytes. A part after them fails the stream before its end, so that nothing of such an upload is kept. */
+async function* bytesOf(file: MultipartFile, parts: Parts): AsyncGenerator<Uint8Array> {
   try {
-    yield* part.file as AsyncIterable<Uint8Array>;
+    yield* file.file as AsyncIterable<Uint8Array>;
   } catch (cause) {
     throw notReadable(cause);
   }
+  const { value: next } = await parts.next();
+  if (next) throw notOneFile(`a second part, "${next.fieldname}"`);
 }
 
 export function documentTooLarge(maxBytes: number): ProblemError {
@@ -71,10 +77,10 @@ export function documentTooLarge(maxBytes: number): ProblemError {
   });
 }
 
-function uploadOf(part: MultipartFile): Upload {
-  const fileName = fileNameOf(part.filename);
-  const mediaType = mediaTypeOf(part.mimetype, fileName);
-  const bytes = bytesOf(part);
+function uploadOf(file: MultipartFile, parts: Parts): Upload {
+  const fileName = fileNameOf(file.filename);
+  const mediaType = mediaTypeOf(file.mimetype, fileName);
+  const bytes = bytesOf(file, parts);
   return { fileName, mediaType, bytes: mediaType.startsWith('text/') ? utf8Only(bytes) : bytes };
 }
 
@@ -83,10 +89,10 @@ function fileNameOf(name: string | undefined): string | null {
   const last = (name ?? '').split(/[/\\]/).at(-1) ?? '';
   return (
     last
-      .toWellFormed()
       .replace(/\p{Cc}/gu, '')
       .trim()
-      .slice(0, MAX_FILE_NAME) || null
+      .slice(0, MAX_FILE_NAME)
+      .toWellFormed() || null
   );
 }
 
