@@ -326,3 +326,39 @@ it('publishes what is committed before it stops, when it is given the time', asy
   stop.abort();
   await running;
 });
+
+it('does not step over dead rows for ever while an old snapshot keeps them from vacuum', async () => {
+  const stop = Promise.withResolvers<void>();
+  const snapshotTaken = Promise.withResolvers<void>();
+  const report = outbox.database.transaction(async (tx) => {
+    await tx.query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY');
+    await tx.query('SELECT 1');
+    snapshotTaken.resolve();
+    await stop.promise;
+  });
+  await snapshotTaken.promise;
+  await outbox.database.query(
+    `INSERT INTO ${SCHEMA}.outbox (topic, key, headers, body, size_bytes)
+     SELECT '${TOPIC}', 'k', '{}', '', 0 FROM generate_series(1, 20000)`,
+  );
+  await outbox.database.query(`DELETE FROM ${SCHEMA}.outbox`);
+  relay().start();
+  const entriesRead = async () => {
+    const { rows } = await outbox.database.query<{ read: bigint }>(
+      `SELECT idx_tup_read AS read FROM pg_stat_user_indexes WHERE indexrelname = 'outbox_pkey'`,
+    );
+    return Number(rows[0]?.read ?? 0n);
+  };
+  await eventually(entriesRead, (read) => read >= 20_000); // The first reads have to.
+  // Ten polls a second: without a floor two seconds are 400,000 entries.
+  const stepsIn2s = async () => {
+    const before = await entriesRead();
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    return (await entriesRead()) - before;
+  };
+  await eventually(stepsIn2s, (steps) => steps < 2_000);
+  await append([event('run-1', 1)]);
+  await seen.reaches(1);
+  stop.resolve();
+  await report;
+});
