@@ -13,6 +13,8 @@ export type {
 export { callIdOf, type CallIdentity } from './call-id.js';
 export type { GatewayLog, GatewayOptions, GatewayTiming } from './gateway-options.js';
 export { bumpFences, type RunFence } from './ledger/bump-fences.js';
+export { newestCalls, type NewestCall } from './ledger/newest-calls.js';
+export { usageOfRuns, type RunUsage } from './ledger/usage-of-runs.js';
 export { OpenAiGateway } from './openai-gateway.js';
 
 /** `processor.calls`; run with the processor's own migrations, into schema `processor`. */

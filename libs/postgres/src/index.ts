@@ -21,6 +21,7 @@ export {
   type MigrationClass,
 } from './data-source.js';
 export { migrate, type MigrateOptions, MigrationLockTimeoutError } from './migrate.js';
+export { missingMigrations } from './missing-migrations.js';
 export { waitForPostgres, type WaitForPostgresOptions } from './wait-for-postgres.js';
 export {
   LeaderLease,

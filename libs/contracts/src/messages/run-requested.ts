@@ -57,3 +57,6 @@ export class RunRequested {
   @IsObject()
   labels!: Record<string, string>;
 }
+
+/** On the dead-letter topic: a record of the work topics that could not be dispatched. Says why and where; holds no body. */
+export const DISPATCH_REFUSED = 'dev.holdfast.run.dispatch-refused.v1';

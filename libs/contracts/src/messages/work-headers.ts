@@ -15,6 +15,10 @@ export const workHeaders = {
   errorClass: 'x-holdfast-error-class',
   errorCode: 'x-holdfast-error-code',
   errorMessage: 'x-holdfast-error-message',
+  errorHttpStatus: 'x-holdfast-error-http-status',
+  /** OpenAI's ids, so that support can ask for the call. */
+  errorRequestId: 'x-holdfast-error-request-id',
+  errorResponseId: 'x-holdfast-error-response-id',
 } as const;
 
 /** Spring Kafka's names, so that existing tools show our dead letters. */

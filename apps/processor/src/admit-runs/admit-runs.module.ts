@@ -1,0 +1,82 @@
+import { Module } from '@nestjs/common';
+import { consumerGroups, retryTopics, topics } from '#libs/contracts';
+import {
+  KafkaConnection,
+  KafkaTransportStrategy,
+  Outbox,
+  OutboxRelay,
+  type KafkaTransportOptions,
+} from '#libs/messaging';
+import { Database } from '#libs/postgres';
+import { JsonLog } from '#libs/process';
+import { workflows } from '#libs/workflows';
+import { ON_FATAL, type OnFatal } from '../connections.module.js';
+import { ExecuteRunsModule } from '../execute-runs/execute-runs.module.js';
+import { RunSlots } from '../execute-runs/run-slots.js';
+import { AdmitRunsController } from './admit-runs.controller.js';
+import { AdmitRuns } from './admit-runs.js';
+import { AdmitRunsStore } from './admit-runs.store.js';
+import { DeadRecordsStore } from './dead-records.store.js';
+
+/** Group `holdfast.processor.admit-runs`. */
+export const WORK_CONSUMER = Symbol('WorkConsumer');
+/** Group `holdfast.processor.admit-runs.retry`. */
+export const RETRY_CONSUMER = Symbol('RetryConsumer');
+
+/** The processor *admits runs*: messages into its own tables, deduplicated; then their offsets are committed. */
+@Module({
+  imports: [ExecuteRunsModule],
+  controllers: [AdmitRunsController],
+  providers: [
+    {
+      provide: AdmitRuns,
+      inject: [Database, Outbox, OutboxRelay, RunSlots, JsonLog],
+      useFactory: (
+        database: Database,
+        outbox: Outbox,
+        relay: OutboxRelay,
+        slots: RunSlots,
+        log: JsonLog,
+      ) =>
+        new AdmitRuns({
+          store: new AdmitRunsStore(database, outbox),
+          deadRecords: new DeadRecordsStore(database, outbox),
+          workflows,
+          relay,
+          log,
+          onReady: () => slots.hint(),
+        }),
+    },
+    {
+      provide: WORK_CONSUMER,
+      inject: [KafkaConnection, AdmitRuns, JsonLog, ON_FATAL],
+      useFactory: (kafka: KafkaConnection, admitRuns: AdmitRuns, log: JsonLog, onFatal: OnFatal) =>
+        new KafkaTransportStrategy({
+          ...consuming(kafka, admitRuns, log, onFatal),
+          groupId: consumerGroups.admitRuns,
+          topics: [topics.runRequested],
+        }),
+    },
+    {
+      provide: RETRY_CONSUMER,
+      inject: [KafkaConnection, AdmitRuns, JsonLog, ON_FATAL],
+      useFactory: (kafka: KafkaConnection, admitRuns: AdmitRuns, log: JsonLog, onFatal: OnFatal) =>
+        new KafkaTransportStrategy({
+          ...consuming(kafka, admitRuns, log, onFatal),
+          groupId: consumerGroups.admitRetries,
+          tiers: retryTopics,
+        }),
+    },
+  ],
+  exports: [WORK_CONSUMER, RETRY_CONSUMER],
+})
+export class AdmitRunsModule {}
+
+function consuming(
+  kafka: KafkaConnection,
+  admitRuns: AdmitRuns,
+  log: JsonLog,
+  onCrash: OnFatal,
+): Pick<KafkaTransportOptions, 'kafka' | 'log' | 'onCrash' | 'onUndecodable'> {
+  return { kafka, log, onCrash, onUndecodable: (record) => admitRuns.undecodable(record) };
+}

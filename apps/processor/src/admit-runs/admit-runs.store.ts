@@ -1,0 +1,168 @@
+/**
+ * Messages become rows, many per transaction; only then are their offsets committed. The rows are the inbox.
+ *
+ * (A1) A message is settled when its transaction has committed, or when it changes nothing.
+ * (A2) Rows are locked in the order of run ids, and decided on under the lock: two processors that get the same message (a
+ *      rebalance) admit it once.
+ * (A3) A hop sends the message on and counts it in one transaction, so that of two copies one hops.
+ */
+import { KeyedBatcher, statement, type Database, type Tx } from '#libs/postgres';
+import type { Outbox } from '#libs/messaging';
+import { lockExecutions, retryMessage, type ExecutionRow } from '../schema/index.js';
+import { decideAdmission, type Admission, type KnownRun } from './decide-admission.js';
+import type { IncomingWork } from './incoming-work.js';
+
+export class AdmitRunsStore {
+  private readonly batcher: KeyedBatcher<IncomingWork, Admission>;
+  /** Lanes are made once and never deleted: no need to ask again. */
+  private readonly knownLanes = new Set<string>();
+
+  constructor(
+    private readonly database: Database,
+    private readonly outbox: Outbox,
+  ) {
+    this.batcher = new KeyedBatcher({
+      name: 'processor.admit-runs',
+      keyOf: (work: IncomingWork) => work.runId,
+      write: (works) => this.write(works),
+    });
+  }
+
+  admit(work: IncomingWork): Promise<Admission> {
+    return this.batcher.push(work);
+  }
+
+  private async write(works: readonly IncomingWork[]): Promise<Admission[]> {
+    await this.makeLanes(works);
+    return this.database.transaction(async (tx) => {
+      const rows = await lockExecutions(
+        tx,
+        works.map((work) => work.runId),
+      ); // (A2)
+      const now = await databaseNow(tx);
+      const known = new Map(rows.map((row) => [row.run_id, row]));
+      const decided = works.map((work) => ({
+        work,
+        admission: decideAdmission(knownOf(known.get(work.runId), now), work),
+      }));
+      await insertNew(tx, worksWith(decided, 'insert'));
+      await makeReady(tx, worksWith(decided, 'make_ready'));
+      await hop(tx, this.outbox, worksWith(decided, 'hop'), now); // (A3)
+      return decided.map(({ admission }) => admission);
+    });
+  }
+
+  private async makeLanes(works: readonly IncomingWork[]): Promise<void> {
+    const lanes = works.map(({ request, model }) => ({ tenant: request.tenant, model }));
+    const fresh = lanes.filter((lane) => !this.knownLanes.has(keyOfLane(lane)));
+    if (fresh.length === 0) return;
+    await this.database.query(MAKE_LANES, [
+      fresh.map((lane) => lane.tenant),
+      fresh.map((lane) => lane.model),
+    ]);
+    for (const lane of fresh) this.knownLanes.add(keyOfLane(lane));
+  }
+}
+
+interface Decided {
+  readonly work: IncomingWork;
+  readonly admission: Admission;
+}
+
+function worksWith(decided: readonly Decided[], kind: Admission['kind']): IncomingWork[] {
+  return decided.filter(({ admission }) => admission.kind === kind).map(({ work }) => work);
+}
+
+function keyOfLane(lane: { tenant: string; model: string }): string {
+  return JSON.stringify([lane.tenant, lane.model]);
+}
+
+function knownOf(row: ExecutionRow | undefined, now: Date): KnownRun | undefined {
+  return (
+    row && {
+      status: row.status,
+      dispatch: row.dispatch,
+      hop: row.hop,
+      dueInMs: row.next_attempt_at && row.next_attempt_at.getTime() - now.getTime(),
+    }
+  );
+}
+
+async function databaseNow(tx: Tx): Promise<Date> {
+  const { rows } = await tx.query<{ now: Date }>(NOW);
+  return rows[0]!.now;
+}
+
+async function insertNew(tx: Tx, works: readonly IncomingWork[]): Promise<void> {
+  if (works.length === 0) return;
+  const column = <T>(pick: (work: IncomingWork) => T) => works.map(pick);
+  await tx.query(INSERT, [
+    column((work) => work.runId),
+    column((work) => work.request.tenant),
+    column((work) => work.model),
+    column((work) => (work.request.priority === 'interactive' ? 0 : 1)),
+    column((work) => work.request.workflow),
+    column((work) => work.request.workflowVersion),
+    column((work) => JSON.stringify(work.request)),
+    column((work) => work.traceparent),
+    column((work) => JSON.stringify(work.origin)),
+    column((work) => work.dispatch),
+    column((work) => work.maxAttempts),
+    column((work) => work.request.deadlineAt ?? null),
+  ]);
+}
+
+async function makeReady(tx: Tx, works: readonly IncomingWork[]): Promise<void> {
+  if (works.length === 0) return;
+  await tx.query(MAKE_READY, [works.map((work) => work.runId)]);
+}
+
+async function hop(
+  tx: Tx,
+  outbox: Outbox,
+  works: readonly IncomingWork[],
+  now: Date,
+): Promise<void> {
+  if (works.length === 0) return;
+  const { rows } = await tx.query<ExecutionRow>(HOP, [works.map((work) => work.runId)]);
+  await outbox.append(
+    tx,
+    rows.map((row) => retryMessage(row, now)),
+  );
+}
+
+const NOW = statement('processor.now', 'SELECT clock_timestamp() AS now');
+
+const MAKE_LANES = statement(
+  'processor.lanes.make',
+  `INSERT INTO processor.lanes (tenant, model)
+   SELECT DISTINCT tenant, model FROM unnest($1::text[], $2::text[]) AS l (tenant, model) ORDER BY 1, 2
+   ON CONFLICT DO NOTHING`,
+);
+
+const INSERT = statement(
+  'processor.executions.insert',
+  `INSERT INTO processor.executions
+     (run_id, tenant, model, priority, workflow, workflow_version, request, traceparent, origin, status, dispatch, max_attempts,
+      deadline_at)
+   SELECT run_id, tenant, model, priority, workflow, workflow_version, request, traceparent, origin, 'ready', dispatch,
+     max_attempts, deadline_at
+   FROM unnest($1::uuid[], $2::text[], $3::text[], $4::smallint[], $5::text[], $6::int[], $7::json[], $8::text[], $9::json[],
+               $10::int[], $11::int[], $12::timestamptz[])
+     AS w (run_id, tenant, model, priority, workflow, workflow_version, request, traceparent, origin, dispatch, max_attempts,
+           deadline_at)
+   ORDER BY run_id
+   ON CONFLICT DO NOTHING`,
+);
+
+/** Rows are locked and decided on: no condition but the id. */
+const MAKE_READY = statement(
+  'processor.executions.make_ready',
+  `UPDATE processor.executions SET status = 'ready', ready_since = now(), wait_announced = false
+   WHERE run_id = ANY($1::uuid[])`,
+);
+
+const HOP = statement(
+  'processor.executions.hop',
+  `UPDATE processor.executions SET hop = hop + 1 WHERE run_id = ANY($1::uuid[]) RETURNING *`,
+);

@@ -1,0 +1,55 @@
+/** Settles one work record: into our own tables, or to the dead letters. Resolves when that is committed. */
+import type { OutboxRelay, ReceivedMessage, UndecodableRecord } from '#libs/messaging';
+import type { FieldLog } from '#libs/process';
+import type { WorkflowCatalogue } from '#libs/workflows';
+import type { AdmitRunsStore } from './admit-runs.store.js';
+import { refusedRecord, undecodableRecord, type DeadRecordsStore } from './dead-records.store.js';
+import { readWork } from './incoming-work.js';
+
+export interface AdmitRunsTools {
+  readonly store: AdmitRunsStore;
+  readonly deadRecords: DeadRecordsStore;
+  readonly workflows: WorkflowCatalogue;
+  readonly relay: Pick<OutboxRelay, 'hint'>;
+  readonly log: FieldLog;
+  /** Told when something may be claimed. */
+  readonly onReady: () => void;
+}
+
+export class AdmitRuns {
+  constructor(private readonly tools: AdmitRunsTools) {}
+
+  async admit(message: ReceivedMessage): Promise<void> {
+    const read = readWork(message, this.tools.workflows);
+    if (read.kind === 'refused') {
+      return this.bury(refusedRecord(message, read.code, read.reason));
+    }
+    const admission = await this.tools.store.admit(read.work);
+    switch (admission.kind) {
+      case 'insert':
+      case 'make_ready':
+        this.tools.onReady();
+        return;
+      case 'hop':
+        this.tools.relay.hint();
+        return;
+      case 'settle':
+        this.tools.log.debug(
+          { runId: message.subject, because: admission.because, ...message.position },
+          'work settled without effect',
+        );
+        return;
+    }
+  }
+
+  undecodable(record: UndecodableRecord): Promise<void> {
+    return this.bury(undecodableRecord(record));
+  }
+
+  private async bury(dead: ReturnType<typeof undecodableRecord>): Promise<void> {
+    await this.tools.deadRecords.bury(dead);
+    this.tools.relay.hint();
+    const { code, reason, record } = dead;
+    this.tools.log.warn({ code, reason, ...record.position }, 'record sent to the dead letters');
+  }
+}

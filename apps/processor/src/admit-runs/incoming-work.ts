@@ -1,0 +1,63 @@
+/** A work message on its way into the processor's own tables: read, checked, and put in the words of the row. */
+import { parseRunRequested, parseWorkPosition, type RunRequested } from '#libs/contracts';
+import { defaultRetryPolicy, isRunId, uuidOf } from '#libs/domain';
+import type { ReceivedMessage } from '#libs/messaging';
+import type { WorkflowCatalogue } from '#libs/workflows';
+import type { Origin } from '../schema/index.js';
+
+export interface IncomingWork {
+  /** Bare UUID. */
+  readonly runId: string;
+  readonly dispatch: number;
+  readonly hop: number;
+  readonly request: RunRequested;
+  /** The lane that it waits in, with its tenant. */
+  readonly model: string;
+  readonly maxAttempts: number;
+  readonly traceparent: string | null;
+  readonly origin: Origin;
+}
+
+export type ReadWork =
+  | { readonly kind: 'work'; readonly work: IncomingWork }
+  /** It can't be dispatched by any build like this one; it goes to the dead letters, with the reason. */
+  | { readonly kind: 'refused'; readonly code: string; readonly reason: string };
+
+export function readWork(message: ReceivedMessage, workflows: WorkflowCatalogue): ReadWork {
+  const parsed = parseRunRequested(message);
+  if (parsed.kind === 'unknown_type') {
+    return refused('type_unknown', `type ${parsed.type} is not known to this build`);
+  }
+  if (parsed.kind === 'invalid') {
+    const places = parsed.problems.map(({ pointer, message }) => `${pointer}: ${message}`);
+    return refused('data_invalid', places.join('; '));
+  }
+  const request = parsed.value;
+  if (!isRunId(request.runId) || request.runId !== message.key) {
+    return refused('key_mismatch', 'the key of the record must be the runId of its data');
+  }
+  const position = parseWorkPosition(message.headers);
+  if (position.kind === 'invalid') return refused('header_invalid', position.reason);
+  const workflow = workflows.find(request.workflow, request.workflowVersion);
+  if (!workflow) {
+    const pinned = `${request.workflow} version ${request.workflowVersion}`;
+    return refused('workflow_unknown', `workflow ${pinned} is not in this build`);
+  }
+  return {
+    kind: 'work',
+    work: {
+      runId: uuidOf(request.runId),
+      dispatch: position.position.dispatch,
+      hop: position.position.hop,
+      request,
+      model: workflow.model,
+      maxAttempts: workflow.retry.maxAttempts ?? defaultRetryPolicy.maxAttempts,
+      traceparent: message.traceparent ?? null,
+      origin: message.position,
+    },
+  };
+}
+
+function refused(code: string, reason: string): ReadWork {
+  return { kind: 'refused', code, reason };
+}

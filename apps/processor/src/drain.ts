@@ -1,0 +1,88 @@
+/**
+ * Coming up and going down, in one place and in order.
+ *
+ * (D1) Down: consumers pause, settle, commit, leave → no more claims; runs in hand go on under their leases until the grace
+ *      ends, then are given back with their attempt unchanged (background calls keep running at OpenAI) → the outbox is
+ *      flushed → connections close.
+ * (D2) What is not done by then loses nothing: leases run out, and another processor takes over.
+ */
+import {
+  Inject,
+  Injectable,
+  type BeforeApplicationShutdown,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
+import { KafkaTransportStrategy, OutboxRelay } from '#libs/messaging';
+import { OpenAiGateway } from '#libs/openai-gateway';
+import { Database, Notifications } from '#libs/postgres';
+import { JsonLog } from '#libs/process';
+import { RETRY_CONSUMER, WORK_CONSUMER } from './admit-runs/admit-runs.module.js';
+import { CONTENT_DATABASE } from './connections.module.js';
+import { AnnounceWaitingStore } from './execute-runs/announce-waiting.store.js';
+import { Keeper } from './execute-runs/keeper.js';
+import { RunSlots } from './execute-runs/run-slots.js';
+import { repeat } from './repeat.js';
+import { Rescuer } from './rescue-runs/rescuer.js';
+import { PROCESSOR_SETTINGS, type ProcessorSettings } from './settings.js';
+
+const ANNOUNCE_EVERY_MS = 500;
+const MAX_ANNOUNCED = 200;
+
+@Injectable()
+export class Drain
+  implements OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown
+{
+  private readonly stopping = new AbortController();
+  private announcing: Promise<void> = Promise.resolve();
+
+  constructor(
+    @Inject(PROCESSOR_SETTINGS) private readonly settings: ProcessorSettings,
+    private readonly log: JsonLog,
+    private readonly database: Database,
+    @Inject(CONTENT_DATABASE) private readonly contentDatabase: Database,
+    private readonly notifications: Notifications,
+    private readonly relay: OutboxRelay,
+    private readonly gateway: OpenAiGateway,
+    @Inject(WORK_CONSUMER) private readonly work: KafkaTransportStrategy,
+    @Inject(RETRY_CONSUMER) private readonly retries: KafkaTransportStrategy,
+    private readonly keeper: Keeper,
+    private readonly slots: RunSlots,
+    private readonly waiting: AnnounceWaitingStore,
+    private readonly rescuer: Rescuer,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.relay.start();
+    this.keeper.start();
+    this.slots.start();
+    this.rescuer.start();
+    const announce = async () => {
+      if ((await this.waiting.announce(MAX_ANNOUNCED)) > 0) this.relay.hint();
+    };
+    const { log, stopping } = this;
+    this.announcing = repeat('announcing', ANNOUNCE_EVERY_MS, announce, log, stopping.signal);
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    const { drainMs } = this.settings;
+    this.log.info({ runsInHand: this.slots.inUse }, 'draining');
+    this.stopping.abort();
+    await Promise.all([
+      this.work.drain({ graceMs: drainMs }),
+      this.retries.drain({ graceMs: drainMs }),
+      this.slots.drain(drainMs),
+      this.rescuer.stop(),
+      this.announcing,
+    ]);
+    await this.keeper.stop();
+    await this.gateway.close();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.relay.stop({ flushMs: this.settings.drainMs });
+    await this.notifications.close();
+    await Promise.all([this.database.close(), this.contentDatabase.close()]);
+    this.log.info({}, 'drained');
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * Takes runs out of their lanes, fairly over tenants and models, and makes them ours.
+ *
+ * (C1) Lanes first, then rows per lane by index: the cost does not grow with the number of runs that wait. Window functions
+ *      can't lock rows, so the ranking is over lanes only.
+ * (C2) SKIP LOCKED: two processors that claim at once take different runs.
+ * (C3) The lane that is furthest behind comes first; within a claim every lane gets slots by its weight. A lane that was empty
+ *      catches up by at most `CATCH_UP` runs, so that it can't starve the others afterwards.
+ * (C4) Lease, fence, attempt and RunStarted commit together. If the answer to the commit is lost, nobody renews the leases of
+ *      this claim, and the rescuer takes the runs back.
+ */
+import type { Outbox } from '#libs/messaging';
+import { bumpFences } from '#libs/openai-gateway';
+import { statement, type Database, type Tx } from '#libs/postgres';
+import { runEventMessage, type ExecutionRow } from '../schema/index.js';
+import type { Claim } from './claim.js';
+
+const MAX_CLAIM = 64;
+const MAX_LANES = 64;
+const CATCH_UP = 10;
+
+export class ClaimRunsStore {
+  constructor(
+    private readonly database: Database,
+    private readonly outbox: Outbox,
+    private readonly owner: string,
+    private readonly leaseMs: number,
+  ) {}
+
+  /** Up to `slots` runs, at most 64; fewer or none where no more are ready. */
+  async claim(slots: number): Promise<Claim[]> {
+    const wanted = Math.min(slots, MAX_CLAIM);
+    if (wanted <= 0) return [];
+    return this.database.transaction(async (tx) => {
+      const { rows } = await tx.query<ClaimedRow>(CLAIM, [
+        wanted,
+        this.owner,
+        this.leaseMs,
+        MAX_LANES,
+        CATCH_UP,
+      ]);
+      if (rows.length === 0) return [];
+      await this.record(tx, rows);
+      return rows.map((run) => ({ run, fence: run.fence }));
+    });
+  }
+
+  private async record(tx: Tx, rows: readonly ClaimedRow[]): Promise<void> {
+    const fences = rows.map((row) => ({ runId: row.run_id, fence: row.fence }));
+    await bumpFences(tx, fences);
+    await tx.query(BEGIN_ATTEMPTS, [rows.map((row) => row.run_id)]);
+    await tx.query(ADVANCE_LANES, [
+      rows.map((row) => row.tenant),
+      rows.map((row) => row.model),
+      CATCH_UP,
+    ]);
+    await this.outbox.append(
+      tx,
+      rows.map((row) =>
+        runEventMessage('RunStarted', row, {
+          waiting: null,
+          usage: NOTHING_TO_TELL,
+          result: null,
+          now: row.now,
+        }),
+      ),
+    );
+  }
+}
+
+type ClaimedRow = ExecutionRow & { readonly now: Date };
+
+const NOTHING_TO_TELL = {
+  calls: 0,
+  inputTokens: 0,
+  cachedInputTokens: 0,
+  outputTokens: 0,
+  reasoningTokens: 0,
+};
+
+const READY_IN_LANE = `e.status = 'ready' AND e.tenant = l.tenant AND e.model = l.model
+  AND (e.next_attempt_at IS NULL OR e.next_attempt_at <= now())`;
+
+const CLAIM = statement(
+  'processor.executions.claim',
+  `WITH lane AS MATERIALIZED (
+     SELECT l.tenant, l.model, l.weight,
+       greatest(l.virtual_time, (SELECT max(virtual_time) FROM processor.lanes) - $5::int) AS behind
+     FROM processor.lanes l
+     WHERE NOT l.paused AND EXISTS (SELECT FROM processor.executions e WHERE ${READY_IN_LANE})
+     ORDER BY behind, l.tenant, l.model LIMIT $4::int
+   ), share AS MATERIALIZED (
+     SELECT tenant, model, behind, ceil($1::int * weight / sum(weight) OVER ())::int AS quota FROM lane
+   ), picked AS MATERIALIZED (
+     SELECT p.run_id FROM share l CROSS JOIN LATERAL (
+       SELECT e.run_id FROM processor.executions e WHERE ${READY_IN_LANE}
+       ORDER BY e.priority, e.seq LIMIT l.quota FOR UPDATE SKIP LOCKED
+     ) p
+     ORDER BY l.behind, l.tenant, l.model LIMIT $1::int
+   )
+   UPDATE processor.executions e
+   SET status = 'running', owner = $2, fence = e.fence + 1, version = e.version + 1,
+       lease_until = now() + make_interval(secs => $3::float8 / 1000), next_attempt_at = NULL, failure = NULL,
+       started_at = coalesce(e.started_at, now())
+   FROM picked WHERE e.run_id = picked.run_id
+   RETURNING e.*, now() AS now`,
+);
+
+const BEGIN_ATTEMPTS = statement(
+  'processor.attempts.begin',
+  `INSERT INTO processor.attempts (tenant, run_id, fence, attempt, dispatch, worker)
+   SELECT tenant, run_id, fence, attempt, dispatch, owner FROM processor.executions WHERE run_id = ANY($1::uuid[])`,
+);
+
+/** A lane that another claim holds is left out: this is fairness, not accounting. */
+const ADVANCE_LANES = statement(
+  'processor.lanes.advance',
+  `WITH served AS (
+     SELECT tenant, model, count(*) AS runs FROM unnest($1::text[], $2::text[]) AS s (tenant, model) GROUP BY 1, 2
+   ), lane AS (
+     SELECT l.tenant, l.model FROM processor.lanes l JOIN served USING (tenant, model)
+     ORDER BY l.tenant, l.model FOR NO KEY UPDATE OF l SKIP LOCKED
+   )
+   UPDATE processor.lanes l
+   SET virtual_time = greatest(l.virtual_time, (SELECT max(virtual_time) FROM processor.lanes) - $3::int)
+                      + s.runs::float8 / l.weight
+   FROM served s JOIN lane USING (tenant, model) WHERE l.tenant = s.tenant AND l.model = s.model`,
+);

@@ -1,0 +1,7 @@
+import type { ExecutionRow } from '../schema/index.js';
+
+/** A run in our hands: the row as it was claimed, and the proof of ownership that every write carries. */
+export interface Claim {
+  readonly run: ExecutionRow;
+  readonly fence: bigint;
+}

@@ -1,0 +1,105 @@
+/**
+ * Carries one claimed run to wherever it gets: its own table of contents.
+ *
+ * (E1) Nothing is written but under the lease's fence; a lease that is lost ends the work without a word.
+ * (E2) A pass goes over the steps in order and skips what is check-pointed; finished model calls are never repeated.
+ * (E3) Every pass ends in one decision: done, wait here, later, a person, or never.
+ * (E4) The run's own deadline is wall-clock and always wins.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { defaultRetryPolicy, type RetryPolicy } from '#libs/domain';
+import { abortAtDeadline } from './abort-at-deadline.js';
+import { decideOutcome, type Standing } from './decide-outcome.js';
+import type { ExecuteTools } from './execute-tools.js';
+import type { Lease } from './keeper.js';
+import { openRun } from './open-run.js';
+import type { FinalOutcome, Outcome } from './outcome.js';
+import type { Pass } from './pass.js';
+import { ProgressTeller } from './progress-teller.js';
+import { runSteps } from './run-steps.js';
+import { failureOf } from './thrown-failure.js';
+
+export async function executeRun(lease: Lease, tools: ExecuteTools): Promise<void> {
+  const deadline = abortAtDeadline(lease, tools.nowMs());
+  const progress = new ProgressTeller(lease, tools);
+  let standing = standingOf(lease);
+  try {
+    for (;;) {
+      const pass = await onePass(lease, tools, progress);
+      const outcome = decideOutcome(
+        pass,
+        lease.claim.run,
+        standing,
+        policyOf(lease, tools),
+        tools.nowMs(),
+        tools.random(),
+      );
+      await progress.pause();
+      if (outcome.kind !== 'wait_here') return await settle(lease, tools, outcome);
+      standing = await waitHere(lease, tools, { ...outcome, progress: progress.newest }, standing);
+    }
+  } finally {
+    deadline.clear();
+    await progress.pause();
+  }
+}
+
+/** Never throws: what goes wrong in our own code is a failure of class `internal`. */
+async function onePass(lease: Lease, tools: ExecuteTools, progress: ProgressTeller): Promise<Pass> {
+  try {
+    lease.signal.throwIfAborted();
+    const run = await openRun(lease, tools);
+    return await runSteps(run, lease, tools, progress);
+  } catch (error) {
+    return failureOf(error, lease, tools.log);
+  }
+}
+
+async function settle(
+  lease: Lease,
+  tools: ExecuteTools,
+  outcome: FinalOutcome | { readonly kind: 'lost' },
+): Promise<void> {
+  const { run_id: runId, tenant, attempt } = lease.claim.run;
+  if (outcome.kind === 'lost') return; // (E1)
+  const written = await tools.moves.move(lease.claim, outcome);
+  const fields = { runId, tenant, attempt, outcome: outcome.kind, failure: failureFields(outcome) };
+  if (written) tools.log.info(fields, 'run left this worker');
+  else tools.log.warn(fields, 'run was taken over before its outcome was written; thrown away');
+}
+
+async function waitHere(
+  lease: Lease,
+  tools: ExecuteTools,
+  outcome: Extract<Outcome, { kind: 'wait_here' }>,
+  standing: Standing,
+): Promise<Standing> {
+  const written = await tools.moves.move(lease.claim, outcome);
+  if (!written) lease.abort('lease_lost');
+  await sleep(outcome.delayMs, undefined, { signal: lease.signal }).catch(() => undefined);
+  return {
+    attempt: outcome.attempt,
+    tries: standing.tries + 1,
+    firstFailedAtMs: standing.firstFailedAtMs ?? tools.nowMs(),
+  };
+}
+
+/** The workflow's own policy; the number of attempts is the one that was promised when the run was admitted. */
+function policyOf({ claim: { run } }: Lease, { workflows }: ExecuteTools): RetryPolicy {
+  const workflow = workflows.find(run.workflow, run.workflow_version);
+  return { ...defaultRetryPolicy, ...workflow?.retry, maxAttempts: run.max_attempts };
+}
+
+function standingOf({ claim: { run } }: Lease): Standing {
+  return {
+    attempt: run.attempt,
+    tries: run.tries,
+    firstFailedAtMs: run.first_failed_at?.getTime() ?? null,
+  };
+}
+
+function failureFields(outcome: FinalOutcome): object | undefined {
+  return 'failure' in outcome
+    ? { class: outcome.failure.class, code: outcome.failure.code }
+    : undefined;
+}

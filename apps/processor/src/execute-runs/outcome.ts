@@ -1,0 +1,38 @@
+import type { RetryWaitReason, RunFailure, RunProgress } from '#libs/domain';
+
+/** What the owner of a run has to write down: how it goes on, or how it ended. */
+export type Outcome =
+  | { readonly kind: 'progressed'; readonly progress: RunProgress }
+  | (ShortWait & { readonly progress: RunProgress })
+  | FinalOutcome;
+
+/** A wait in the process, under the lease. */
+export interface ShortWait {
+  readonly kind: 'wait_here';
+  readonly delayMs: number;
+  readonly attempt: number;
+  readonly reason: RetryWaitReason;
+  readonly failure: RunFailure;
+}
+
+/** The run leaves its owner's hands. */
+export type FinalOutcome =
+  | {
+      readonly kind: 'retry_later';
+      readonly delayMs: number;
+      readonly attempt: number;
+      readonly reason: RetryWaitReason;
+      readonly failure: RunFailure;
+    }
+  | {
+      readonly kind: 'completed';
+      readonly result: {
+        readonly ref: string;
+        /** Where it is small enough to travel in the event. */
+        readonly inline: Record<string, unknown> | null;
+      };
+    }
+  | { readonly kind: 'needs_review'; readonly failure: RunFailure }
+  | { readonly kind: 'failed'; readonly failure: RunFailure }
+  /** Given back unfinished: shutdown. The attempt is not used up. */
+  | { readonly kind: 'released' };

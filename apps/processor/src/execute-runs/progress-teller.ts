@@ -1,0 +1,58 @@
+import type { RunProgress } from '#libs/domain';
+import type { ExecuteTools } from './execute-tools.js';
+import type { Lease } from './keeper.js';
+
+const TELL_EVERY_MS = 1_000;
+
+const NOTHING_YET: RunProgress = {
+  step: 'Starting',
+  stepsDone: 0,
+  stepsTotal: 1,
+  itemsDone: null,
+  itemsTotal: null,
+};
+
+/** Tells measured progress, at most once a second per run; what comes in between is folded into the next. */
+export class ProgressTeller {
+  private told: RunProgress | null = null;
+  private timer: NodeJS.Timeout | null = null;
+  private writing: Promise<void> = Promise.resolve();
+  private toldAtMs: number;
+
+  constructor(
+    private readonly lease: Lease,
+    private readonly tools: Pick<ExecuteTools, 'moves' | 'log' | 'nowMs'>,
+  ) {
+    this.toldAtMs = tools.nowMs();
+  }
+
+  get newest(): RunProgress {
+    return this.told ?? NOTHING_YET;
+  }
+
+  tell(progress: RunProgress): void {
+    this.told = progress;
+    const waitMs = Math.max(0, this.toldAtMs + TELL_EVERY_MS - this.tools.nowMs());
+    this.timer ??= setTimeout(() => (this.writing = this.write()), waitMs);
+  }
+
+  /** Nothing more is told until the next `tell`; resolves when what is being told is written. */
+  async pause(): Promise<void> {
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer = null;
+    await this.writing;
+  }
+
+  private async write(): Promise<void> {
+    this.timer = null;
+    this.toldAtMs = this.tools.nowMs();
+    const progress = this.told;
+    if (progress === null || this.lease.signal.aborted) return;
+    try {
+      const ours = await this.tools.moves.move(this.lease.claim, { kind: 'progressed', progress });
+      if (!ours) this.lease.abort('lease_lost');
+    } catch (error) {
+      this.tools.log.warn({ error: String(error) }, 'progress could not be told');
+    }
+  }
+}

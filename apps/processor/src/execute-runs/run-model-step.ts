@@ -1,0 +1,187 @@
+/**
+ * A step that calls the model: once, or once per item.
+ *
+ * (M1) All items are tried in a pass, a bounded number at a time; an item that fails does not stop the others.
+ * (M2) A call that is open or unknown is asked for again under its own id, so that the ledger can take it up; only one that
+ *      ended without a result gets a new `try`, and only where its class is tried again at all.
+ * (M3) An item is done when its reading is saved under our fence.
+ */
+import { defaultRetryPolicy } from '#libs/domain';
+import {
+  newestCalls,
+  type CompletedCall,
+  type ModelCallRequest,
+  type NewestCall,
+} from '#libs/openai-gateway';
+import type { CallStep, MapStep, ModelPrompt, ModelText, Reading } from '#libs/workflows';
+import { isRetryable } from './decide-outcome.js';
+import type { ExecuteTools } from './execute-tools.js';
+import { WorkAbortedError, type AbortReason, type Lease } from './keeper.js';
+import type { OpenRun } from './open-run.js';
+import { itemFailureOf, type ItemFailure, type Pass } from './pass.js';
+
+export type StepPass = Exclude<Pass, { kind: 'finished' }> | { readonly kind: 'step_done' };
+
+type ModelStep = CallStep<unknown> | MapStep<unknown>;
+
+/** One model call of a step. */
+interface Unit {
+  readonly item: number;
+  prompt(): ModelPrompt;
+  read(output: ModelText): Reading<unknown>;
+}
+
+type UnitEnd =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'failed'; readonly failure: ItemFailure }
+  | { readonly kind: 'aborted'; readonly reason: AbortReason };
+
+export async function runModelStep(
+  step: ModelStep,
+  index: number,
+  run: OpenRun,
+  lease: Lease,
+  tools: ExecuteTools,
+  tell: (itemsDone: number | null, itemsTotal: number | null) => void,
+): Promise<StepPass> {
+  const units = unitsOf(step, run);
+  const todo = units.filter(({ item }) => !run.finished.has(index, item));
+  let done = units.length - todo.length;
+  const tellDone = () => (step.kind === 'map' ? tell(done, units.length) : tell(null, null));
+  tellDone();
+  const newest =
+    todo.length === 0 ? new Map() : await newestCalls(tools.database, run.row.run_id, index);
+  const parallel = step.kind === 'map' ? step.maxParallelItems : 1;
+  const ends = await mapBounded(todo, parallel, async (unit): Promise<UnitEnd> => {
+    if (lease.signal.aborted) return abortedBy(lease);
+    const end = await runUnit(unit, newest.get(unit.item), step, index, run, lease, tools);
+    if (end.kind === 'done') {
+      done++;
+      tellDone();
+    }
+    return end;
+  }); // (M1)
+  return passOf(ends);
+}
+
+function unitsOf(step: ModelStep, { context }: OpenRun): Unit[] {
+  if (step.kind === 'call') {
+    return [
+      { item: 0, prompt: () => step.prompt(context), read: (output) => step.read(output, context) },
+    ];
+  }
+  return step.items(context).map((item, index) => ({
+    item: index,
+    prompt: () => step.prompt(item, context),
+    read: (output) => step.read(output, item, context),
+  }));
+}
+
+async function runUnit(
+  unit: Unit,
+  newest: NewestCall | undefined,
+  step: ModelStep,
+  index: number,
+  run: OpenRun,
+  lease: Lease,
+  tools: ExecuteTools,
+): Promise<UnitEnd> {
+  const itemName = step.kind === 'map' ? unit.item : null;
+  const policy = { ...defaultRetryPolicy, ...run.workflow.retry };
+  if (newest?.endedWith && !isRetryable(newest.endedWith, policy)) {
+    return { kind: 'failed', failure: itemFailureOf(newest.endedWith, step.name, itemName) }; // (M2)
+  }
+  const request: ModelCallRequest = {
+    ...unit.prompt(),
+    tenant: run.row.tenant,
+    runId: run.row.run_id,
+    step: index,
+    item: unit.item,
+    try: (newest?.try ?? 0) + (newest?.endedWith ? 1 : 0), // (M2)
+  };
+  const outcome = await tools.gateway.callModel(request, {
+    fence: lease.claim.fence,
+    signal: lease.signal,
+    isLeaseAlive: () => lease.isAlive(),
+  });
+  switch (outcome.kind) {
+    case 'completed':
+      return saveReading(unit, outcome, step, index, run, lease, tools);
+    case 'failed':
+      return { kind: 'failed', failure: itemFailureOf(outcome.failure, step.name, itemName) };
+    case 'not_owner':
+      lease.abort('lease_lost');
+      return abortedBy(lease);
+    case 'aborted':
+      return abortedBy(lease);
+  }
+}
+
+/** (M3) */
+async function saveReading(
+  unit: Unit,
+  call: CompletedCall,
+  step: ModelStep,
+  index: number,
+  run: OpenRun,
+  lease: Lease,
+  tools: ExecuteTools,
+): Promise<UnitEnd> {
+  const reading = unit.read(call.output);
+  if (reading.kind === 'broken') {
+    const itemName = step.kind === 'map' ? unit.item : null;
+    return { kind: 'failed', failure: brokenOutput(call, reading.problems, step.name, itemName) };
+  }
+  const { run_id: runId, tenant } = run.row;
+  const point = { tenant, runId, fence: lease.claim.fence, step: index, item: unit.item };
+  const saved = await tools.checkPoints.save({ ...point, value: reading.value });
+  if (!saved) {
+    lease.abort('lease_lost');
+    return abortedBy(lease);
+  }
+  run.finished.set(index, unit.item, reading.value);
+  return { kind: 'done' };
+}
+
+function brokenOutput(
+  call: CompletedCall,
+  problems: readonly string[],
+  step: string,
+  item: number | null,
+): ItemFailure {
+  const ids = { requestId: call.requestId, responseId: call.responseId };
+  const message = `the model's output breaks its contract: ${problems.slice(0, 5).join('; ')}`;
+  const failure = { class: 'bad_output', code: 'output_contract', httpStatus: null } as const;
+  return { ...failure, ...ids, message, retryAfterMs: null, step, item };
+}
+
+/** An abort outweighs failures: what was cut short says nothing about the run. */
+function passOf(ends: readonly UnitEnd[]): StepPass {
+  const aborted = ends.find((end) => end.kind === 'aborted');
+  if (aborted) return aborted;
+  const [first, ...rest] = ends.flatMap((end) => (end.kind === 'failed' ? [end.failure] : []));
+  return first ? { kind: 'failed', failures: [first, ...rest] } : { kind: 'step_done' };
+}
+
+function abortedBy(lease: Lease): UnitEnd {
+  const cause: unknown = lease.signal.reason;
+  const reason = cause instanceof WorkAbortedError ? cause.reason : 'lease_lost';
+  return { kind: 'aborted', reason };
+}
+
+/** Like Promise.all over `items.map(work)`, with at most `bound` in flight; results in order. A rejection rises at the end. */
+async function mapBounded<Item, Result>(
+  items: readonly Item[],
+  bound: number,
+  work: (item: Item) => Promise<Result>,
+): Promise<Result[]> {
+  const results: Result[] = [];
+  const queue = items.entries();
+  const worker = async () => {
+    for (const [index, item] of queue) results[index] = await work(item);
+  };
+  const workers = Array.from({ length: Math.min(bound, items.length) }, worker);
+  const settled = await Promise.allSettled(workers);
+  for (const each of settled) if (each.status === 'rejected') throw each.reason;
+  return results;
+}

@@ -1,0 +1,128 @@
+/**
+ * Claims runs while there are free slots, and carries them out.
+ *
+ * (R1) A slot is held from the claim to the last write of a run.
+ * (R2) Woken by whatever makes a run ready in this process, by a slot that becomes free, and by a poll: hints may be lost, and
+ *      other processes make runs ready too.
+ */
+import { performance } from 'node:perf_hooks';
+import type { FieldLog } from '#libs/process';
+import type { ClaimRunsStore } from './claim-runs.store.js';
+import type { Claim } from './claim.js';
+import { executeRun } from './execute-run.js';
+import type { ExecuteTools } from './execute-tools.js';
+import type { Keeper, Lease } from './keeper.js';
+
+const POLL_MS = 500;
+
+export interface RunSlotsOptions {
+  readonly store: ClaimRunsStore;
+  readonly keeper: Keeper;
+  readonly tools: ExecuteTools;
+  readonly slots: number;
+  /** Events were written. */
+  readonly onClaimed: () => void;
+  readonly log: FieldLog;
+}
+
+export class RunSlots {
+  private readonly working = new Set<Promise<void>>();
+  private readonly stopping = new AbortController();
+  private running: Promise<void> = Promise.resolve();
+  private wake: () => void = () => undefined;
+  private woken = false;
+
+  constructor(private readonly options: RunSlotsOptions) {}
+
+  start(): void {
+    this.running = this.claimWhileFree(this.stopping.signal);
+  }
+
+  /** Something may be ready. */
+  hint(): void {
+    this.woken = true;
+    this.wake();
+  }
+
+  get inUse(): number {
+    return this.working.size;
+  }
+
+  /** No more claims; waits for the runs in hand until the grace ends, then gives them back. */
+  async drain(graceMs: number): Promise<void> {
+    this.stopping.abort();
+    this.wake();
+    await this.running;
+    const inHand = () => Promise.all(this.working);
+    await within(inHand(), graceMs);
+    this.options.keeper.abortAll('released');
+    await inHand();
+  }
+
+  private async claimWhileFree(signal: AbortSignal): Promise<void> {
+    const { slots, log } = this.options;
+    while (!signal.aborted) {
+      this.woken = false;
+      let claimed = 0;
+      try {
+        claimed = await this.claim(slots - this.working.size);
+      } catch (error) {
+        log.warn({ error: String(error) }, 'claiming failed; trying again');
+      }
+      if (claimed === 0 || this.working.size >= slots) await this.untilWoken(signal); // (R2)
+    }
+  }
+
+  private async claim(free: number): Promise<number> {
+    if (free <= 0) return 0;
+    const sentAtMs = performance.now();
+    const claims = await this.options.store.claim(free);
+    for (const claim of claims) this.work(claim, sentAtMs);
+    if (claims.length > 0) this.options.onClaimed();
+    return claims.length;
+  }
+
+  /** (R1) */
+  private work(claim: Claim, sentAtMs: number): void {
+    const lease = this.options.keeper.hold(claim, sentAtMs);
+    const work = this.carryOut(lease).finally(() => {
+      this.working.delete(work);
+      this.hint();
+    });
+    this.working.add(work);
+  }
+
+  private async carryOut(lease: Lease): Promise<void> {
+    try {
+      await executeRun(lease, this.options.tools);
+    } catch (error) {
+      // Its outcome could not be written: the lease runs out, and the rescuer lets another owner go on.
+      const { run_id: runId, tenant } = lease.claim.run;
+      this.options.log.error(
+        { runId, tenant, error: String(error) },
+        'run left without an outcome',
+      );
+    } finally {
+      this.options.keeper.letGo(lease);
+    }
+  }
+
+  private untilWoken(signal: AbortSignal): Promise<void> {
+    if (this.woken || signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.wake(), POLL_MS);
+      this.wake = () => {
+        clearTimeout(timer);
+        this.wake = () => undefined;
+        resolve();
+      };
+    });
+  }
+}
+
+async function within(work: Promise<unknown>, limitMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise((resolve) => (timer = setTimeout(resolve, limitMs)));
+  await Promise.race([work, limit]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,27 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import type { JsonLog } from '#libs/process';
+import { AdmitRunsModule } from './admit-runs/admit-runs.module.js';
+import { ConnectionsModule, type OnFatal } from './connections.module.js';
+import { Drain } from './drain.js';
+import { ExecuteRunsModule } from './execute-runs/execute-runs.module.js';
+import { ReportHealthModule } from './report-health/report-health.module.js';
+import { RescueRunsModule } from './rescue-runs/rescue-runs.module.js';
+import type { ProcessorSettings } from './settings.js';
+
+/** The processor, read top to bottom: work is admitted, executed, and rescued where its owner is gone. */
+@Module({})
+export class ProcessorModule {
+  static of(settings: ProcessorSettings, log: JsonLog, onFatal: OnFatal): DynamicModule {
+    return {
+      module: ProcessorModule,
+      imports: [
+        ConnectionsModule.of(settings, log, onFatal),
+        AdmitRunsModule,
+        ExecuteRunsModule,
+        RescueRunsModule,
+        ReportHealthModule,
+      ],
+      providers: [Drain],
+    };
+  }
+}

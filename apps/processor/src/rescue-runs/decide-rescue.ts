@@ -1,0 +1,60 @@
+import { createHash } from 'node:crypto';
+import { fingerprintSource, retryTiers, type RunFailure } from '#libs/domain';
+import type { ExecutionChange, ExecutionRow } from '../schema/index.js';
+
+/** Leases that a run may lose without progress; with the last of them a person is asked. */
+export const MAX_LOST_LEASES = 3;
+
+/**
+ * A run whose lease has run out: after the first loss it is ready again at once, after the second by the first retry tier (its
+ * worker may have died of it), after the third a person decides.
+ */
+export function decideRescue(row: ExecutionRow): ExecutionChange {
+  const lostLeases = row.lost_leases + 1;
+  const base: ExecutionChange = {
+    runId: row.run_id,
+    from: 'running',
+    fence: row.fence,
+    to: 'ready',
+    event: null,
+    attempt: row.attempt,
+    tries: row.tries,
+    lostLeases,
+    dispatchAgain: false,
+    delayMs: null,
+    waitingFor: null,
+    failure: null,
+    progress: null,
+    result: null,
+  };
+  if (lostLeases === 1) return base;
+  const failure = leaseLost(row, lostLeases);
+  if (lostLeases < MAX_LOST_LEASES) {
+    return {
+      ...base,
+      to: 'retrying',
+      event: 'RunRetryScheduled',
+      tries: row.tries + 1,
+      dispatchAgain: true,
+      delayMs: retryTiers[0]!.delayMs,
+      waitingFor: 'backoff',
+      failure,
+    };
+  }
+  return { ...base, to: 'needs_review', event: 'RunNeedsReview', tries: row.tries + 1, failure };
+}
+
+function leaseLost(row: ExecutionRow, lostLeases: number): RunFailure {
+  const said = {
+    class: 'lease_lost',
+    code: 'lease_lost',
+    httpStatus: null,
+    step: row.progress?.step ?? null,
+    message: `${lostLeases} workers in a row stopped while they held this run, the last was ${row.owner ?? 'unknown'}`,
+  } as const;
+  const fingerprint = createHash('sha256')
+    .update(fingerprintSource({ ...said, message: 'workers stopped' }, row.workflow))
+    .digest('hex')
+    .slice(0, 16);
+  return { ...said, fingerprint, requestId: null, responseId: null, item: null, itemsFailed: null };
+}

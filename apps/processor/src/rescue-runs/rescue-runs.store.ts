@@ -1,0 +1,53 @@
+/**
+ * Finds runs that nobody moves on, and moves them on. Any processor may; SKIP LOCKED keeps them apart.
+ *
+ * (V1) An expired lease, by the database's clock: the fence grows in the same transaction, so its owner, should it come back,
+ *      can write and send nothing.
+ * (V2) A retry that is overdue on its row: its message is late or lost. It is admitted directly; should the message still
+ *      come, it finds another state or dispatch.
+ */
+import type { Outbox } from '#libs/messaging';
+import { statement, type Database } from '#libs/postgres';
+import { changeExecutions, type ExecutionRow } from '../schema/index.js';
+import { decideRescue } from './decide-rescue.js';
+
+const MAX_RUNS = 100;
+
+export class RescueRunsStore {
+  constructor(
+    private readonly database: Database,
+    private readonly outbox: Outbox,
+  ) {}
+
+  /** @returns the rescued runs, as they stood before */
+  async rescueExpired(): Promise<ExecutionRow[]> {
+    return this.database.transaction(async (tx) => {
+      const { rows } = await tx.query<ExecutionRow>(EXPIRED, [MAX_RUNS]);
+      await changeExecutions(tx, this.outbox, rows.map(decideRescue)); // (V1)
+      return rows;
+    });
+  }
+
+  /** @returns how many were admitted (V2) */
+  async admitOverdue(overdueMs: number): Promise<number> {
+    const { rowCount } = await this.database.query(ADMIT_OVERDUE, [overdueMs, MAX_RUNS]);
+    return rowCount;
+  }
+}
+
+const EXPIRED = statement(
+  'processor.executions.expired',
+  `SELECT * FROM processor.executions WHERE status = 'running' AND lease_until < now()
+   ORDER BY run_id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED`,
+);
+
+const ADMIT_OVERDUE = statement(
+  'processor.executions.admit_overdue',
+  `WITH overdue AS (
+     SELECT run_id FROM processor.executions
+     WHERE status = 'retrying' AND next_attempt_at < now() - make_interval(secs => $1::float8 / 1000)
+     ORDER BY run_id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+   )
+   UPDATE processor.executions e SET status = 'ready', ready_since = now(), wait_announced = false
+   FROM overdue WHERE e.run_id = overdue.run_id`,
+);

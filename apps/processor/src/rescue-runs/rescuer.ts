@@ -1,0 +1,54 @@
+/** Every two seconds: takes runs from owners that are gone, and retries whose message is. Each rescue is one log line. */
+import type { FieldLog } from '#libs/process';
+import { repeat } from '../repeat.js';
+import type { RescueRunsStore } from './rescue-runs.store.js';
+
+const RESCUE_EVERY_MS = 2_000;
+/** Past this the retry's own message is not waited for any longer. */
+const RETRY_OVERDUE_MS = 4_000;
+
+export class Rescuer {
+  private readonly stopping = new AbortController();
+  private running: Promise<void> = Promise.resolve();
+  private rescued = 0;
+
+  constructor(
+    private readonly store: RescueRunsStore,
+    private readonly log: FieldLog,
+    /** Something became ready, or has to be published. */
+    private readonly onRescued: () => void,
+  ) {}
+
+  start(): void {
+    const { log } = this;
+    this.running = repeat(
+      'rescuing',
+      RESCUE_EVERY_MS,
+      () => this.round(),
+      log,
+      this.stopping.signal,
+    );
+  }
+
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    await this.running;
+  }
+
+  /** Since the start of this process. */
+  get count(): number {
+    return this.rescued;
+  }
+
+  private async round(): Promise<void> {
+    const expired = await this.store.rescueExpired();
+    for (const { run_id: runId, tenant, owner, fence, lost_leases: lostBefore } of expired) {
+      this.log.warn({ runId, tenant, owner, fence, lostBefore }, 'lease expired; run taken back');
+    }
+    const overdue = await this.store.admitOverdue(RETRY_OVERDUE_MS);
+    if (overdue > 0)
+      this.log.warn({ runs: overdue }, 'retries overdue; admitted without their message');
+    this.rescued += expired.length + overdue;
+    if (expired.length + overdue > 0) this.onRescued();
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * A run as the processor owns it: one row of `processor.executions`. Its states are the run's own, but for `ready`, which the
+ * outside sees as `queued`.
+ */
+import type { RunRequested } from '#libs/contracts';
+import type { RunFailure, RunProgress, RunStatus } from '#libs/domain';
+
+export type ExecutionStatus = Exclude<RunStatus, 'queued'> | 'ready';
+
+export interface ExecutionRow {
+  /** Bare UUID. */
+  readonly run_id: string;
+  readonly tenant: string;
+  /** The lane that it waits in is (tenant, model). */
+  readonly model: string;
+  readonly priority: number;
+  readonly workflow: string;
+  readonly workflow_version: number;
+  readonly request: RunRequested;
+  readonly traceparent: string | null;
+  readonly origin: Origin;
+  readonly status: ExecutionStatus;
+  readonly dispatch: number;
+  readonly hop: number;
+  /** 1-based. */
+  readonly attempt: number;
+  readonly max_attempts: number;
+  /** Failures so far, those that used no attempt included. */
+  readonly tries: number;
+  readonly first_failed_at: Date | null;
+  readonly next_attempt_at: Date | null;
+  readonly deadline_at: Date | null;
+  readonly version: number;
+  readonly owner: string | null;
+  readonly fence: bigint;
+  readonly lost_leases: number;
+  readonly cancel_requested: boolean;
+  readonly progress: RunProgress | null;
+  readonly failure: RunFailure | null;
+  readonly result_ref: string | null;
+  readonly admitted_at: Date;
+  readonly started_at: Date | null;
+}
+
+/** Where the run's first message lies; written once, carried by every retry and dead letter. */
+export interface Origin {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: string;
+  readonly timestamp: number;
+}
+
+export function publicStatusOf(status: ExecutionStatus): RunStatus {
+  return status === 'ready' ? 'queued' : status;
+}

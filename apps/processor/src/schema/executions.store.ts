@@ -1,0 +1,198 @@
+/**
+ * Every change of a run after its admission goes through `changeExecutions`: row, attempt, events and messages in the caller's
+ * transaction, many runs at once.
+ *
+ * (X1) Rows are locked in the order of run ids before they are changed (`lockExecutions`).
+ * (X2) A change states the fence under which it is made; a row with another fence, or not in the expected status, is left
+ *      alone. Whoever has lost a run can change nothing of it.
+ * (X3) `version` grows by one for each event, in the row lock; the outbox draws its `seq` after it. So a run's events leave
+ *      in the order of their versions.
+ * (X4) A change that takes the run out of its owner's hands raises the fence, of the row and of its calls, so that the owner
+ *      can send nothing more.
+ */
+import type { RunEventName, UsagePart } from '#libs/contracts';
+import type { RunFailure, RunProgress, WaitingReason } from '#libs/domain';
+import type { Outbox, OutboxMessage } from '#libs/messaging';
+import { bumpFences, usageOfRuns } from '#libs/openai-gateway';
+import { statement, type Tx } from '#libs/postgres';
+import type { ExecutionRow, ExecutionStatus } from './execution.js';
+import { deadLetterMessage, retryMessage, runEventMessage } from './run-messages.js';
+
+export interface ExecutionChange {
+  readonly runId: string;
+  /** Only a row that stands there under this fence is changed (X2). */
+  readonly from: ExecutionStatus;
+  readonly fence: bigint;
+  readonly to: ExecutionStatus;
+  /** What it is called; null: nothing to tell. */
+  readonly event: RunEventName | null;
+  readonly attempt: number;
+  readonly tries: number;
+  readonly lostLeases: number;
+  /** A new dispatch of the same work: counted, and sent to a retry tier. */
+  readonly dispatchAgain: boolean;
+  /** Until the next attempt, by the database's clock; null: none is due. */
+  readonly delayMs: number | null;
+  readonly waitingFor: WaitingReason | null;
+  readonly failure: RunFailure | null;
+  /** null keeps what is there. */
+  readonly progress: RunProgress | null;
+  readonly result: { readonly ref: string; readonly inline: Record<string, unknown> | null } | null;
+}
+
+/** The rows of these runs, locked in order (X1). */
+export async function lockExecutions(tx: Tx, runIds: readonly string[]): Promise<ExecutionRow[]> {
+  const { rows } = await tx.query<ExecutionRow>(LOCK, [runIds]);
+  return rows;
+}
+
+/** Rows must be locked. @returns those that were changed */
+export async function changeExecutions(
+  tx: Tx,
+  outbox: Outbox,
+  changes: readonly ExecutionChange[],
+): Promise<ExecutionRow[]> {
+  if (changes.length === 0) return [];
+  const { rows } = await tx.query<ChangedRow>(CHANGE, columnsOf(changes));
+  const byRun = new Map(changes.map((change) => [change.runId, change]));
+  const changed = rows.map((row) => ({ row, change: byRun.get(row.run_id)! }));
+  const left = changed.filter(({ row, change }) => leavesOwner(change, row));
+  await bumpFences(
+    tx,
+    left.map(({ row }) => ({ runId: row.run_id, fence: row.fence })),
+  );
+  await tx.query(END_ATTEMPTS, [
+    left.map(({ row }) => row.run_id),
+    left.map(({ change }) => change.fence),
+    left.map(({ change }) => change.to),
+    left.map(({ change }) => jsonOrNull(change.failure)),
+  ]);
+  const usage = await usageOfEnded(tx, changed);
+  await outbox.append(
+    tx,
+    changed.flatMap(({ row, change }) => messagesOf(row, change, usage)),
+  );
+  return rows;
+}
+
+type ChangedRow = ExecutionRow & { readonly now: Date };
+
+const NO_USAGE: UsagePart = {
+  calls: 0,
+  inputTokens: 0,
+  cachedInputTokens: 0,
+  outputTokens: 0,
+  reasoningTokens: 0,
+};
+
+function leavesOwner(change: ExecutionChange, row: ExecutionRow): boolean {
+  return change.from === 'running' && row.status !== 'running';
+}
+
+/** Only events at an end or a stop tell what was used. */
+async function usageOfEnded(
+  tx: Tx,
+  changed: readonly { row: ExecutionRow; change: ExecutionChange }[],
+): Promise<ReadonlyMap<string, UsagePart>> {
+  const told: readonly (RunEventName | null)[] = ['RunCompleted', 'RunFailed', 'RunNeedsReview'];
+  const ended = changed.filter(({ change }) => told.includes(change.event));
+  return usageOfRuns(
+    tx,
+    ended.map(({ row }) => row.run_id),
+  );
+}
+
+function messagesOf(
+  row: ChangedRow,
+  change: ExecutionChange,
+  usage: ReadonlyMap<string, UsagePart>,
+): OutboxMessage[] {
+  const { now } = row;
+  const messages: OutboxMessage[] = [];
+  if (change.event !== null) {
+    const until = row.next_attempt_at ?? waitEnd(now, change);
+    messages.push(
+      runEventMessage(change.event, row, {
+        waiting: change.waitingFor && {
+          reason: change.waitingFor,
+          until: until?.toISOString() ?? null,
+        },
+        usage: usage.get(row.run_id) ?? NO_USAGE,
+        result: change.result?.inline ?? null,
+        now,
+      }),
+    );
+  }
+  if (change.dispatchAgain) messages.push(retryMessage(row, now));
+  if (change.to === 'needs_review') messages.push(deadLetterMessage(row, now));
+  return messages;
+}
+
+function waitEnd(now: Date, change: ExecutionChange): Date | null {
+  return change.delayMs === null ? null : new Date(now.getTime() + change.delayMs);
+}
+
+function columnsOf(changes: readonly ExecutionChange[]): unknown[] {
+  const column = <T>(pick: (change: ExecutionChange) => T) => changes.map(pick);
+  return [
+    column((change) => change.runId),
+    column((change) => change.from),
+    column((change) => change.fence),
+    column((change) => change.to),
+    column((change) => (change.event === null ? 0 : 1)),
+    column((change) => change.attempt),
+    column((change) => change.tries),
+    column((change) => change.lostLeases),
+    column((change) => change.dispatchAgain),
+    column((change) => change.delayMs),
+    column((change) => jsonOrNull(change.failure)),
+    column((change) => jsonOrNull(change.progress)),
+    column((change) => change.result?.ref ?? null),
+  ];
+}
+
+function jsonOrNull(value: object | null): string | null {
+  return value === null ? null : JSON.stringify(value);
+}
+
+const LOCK = statement(
+  'processor.executions.lock',
+  `SELECT * FROM processor.executions WHERE run_id = ANY($1::uuid[]) ORDER BY run_id FOR NO KEY UPDATE`,
+);
+
+const CHANGE = statement(
+  'processor.executions.change',
+  `UPDATE processor.executions e
+   SET status = c.to_status,
+       version = e.version + c.events,
+       attempt = c.attempt,
+       tries = c.tries,
+       lost_leases = c.lost_leases,
+       dispatch = e.dispatch + c.dispatch_again::int,
+       hop = CASE WHEN c.dispatch_again THEN 0 ELSE e.hop END,
+       first_failed_at = CASE WHEN c.failure IS NOT NULL THEN coalesce(e.first_failed_at, now()) ELSE e.first_failed_at END,
+       next_attempt_at = CASE WHEN c.to_status IN ('retrying', 'ready')
+                              THEN now() + make_interval(secs => c.delay_ms / 1000.0) END,
+       failure = CASE WHEN c.to_status IN ('completed', 'running') THEN NULL ELSE coalesce(c.failure, e.failure) END,
+       progress = coalesce(c.progress, e.progress),
+       result_ref = coalesce(c.result_ref, e.result_ref),
+       owner = CASE WHEN c.to_status = 'running' THEN e.owner END,
+       lease_until = CASE WHEN c.to_status = 'running' THEN e.lease_until END,
+       fence = e.fence + (e.status = 'running' AND c.to_status <> 'running')::int,
+       ready_since = CASE WHEN c.to_status = 'ready' AND e.status <> 'ready' THEN now() ELSE e.ready_since END,
+       wait_announced = c.to_status = 'ready' AND (c.events > 0),
+       ended_at = CASE WHEN c.to_status IN ('completed', 'failed', 'cancelled') THEN now() END
+   FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::int[], $6::int[], $7::int[], $8::int[], $9::bool[],
+               $10::float8[], $11::json[], $12::json[], $13::text[])
+     AS c (run_id, from_status, fence, to_status, events, attempt, tries, lost_leases, dispatch_again,
+           delay_ms, failure, progress, result_ref)
+   WHERE e.run_id = c.run_id AND e.status = c.from_status AND e.fence = c.fence
+   RETURNING e.*, now() AS now`,
+);
+
+const END_ATTEMPTS = statement(
+  'processor.attempts.end',
+  `UPDATE processor.attempts a SET ended_at = now(), outcome = c.outcome, failure = c.failure
+   FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::json[]) AS c (run_id, fence, outcome, failure)
+   WHERE a.run_id = c.run_id AND a.fence = c.fence`,
+);

@@ -1,0 +1,5 @@
+/** What the folders of the processor share: the run's row, how it changes, what is said about it. */
+export * from './execution.js';
+export * from './executions.store.js';
+export * from './run-messages.js';
+export { processorMigrations } from './migrations/index.js';

@@ -1,0 +1,199 @@
+/**
+ * What the processor says about a run: events, work for a retry tier, dead letters. Built from the row as it stands after the
+ * change, inside the transaction that made it; ids are drawn here and live in the outbox row, so a relay that repeats itself
+ * repeats the same message.
+ */
+import {
+  retryTopic,
+  RUN_REQUESTED,
+  springDeadLetterHeaders,
+  topics,
+  wireTypeOf,
+  workHeaders,
+  type RunEvent,
+  type RunEventBase,
+  type RunEventName,
+  type UsagePart,
+} from '#libs/contracts';
+import { retryTiers, runIdOf, chooseTier, type RunFailure, type Waiting } from '#libs/domain';
+import type { OutboxMessage } from '#libs/messaging';
+import { uuidv7 } from '#libs/postgres';
+import { publicStatusOf, type ExecutionRow } from './execution.js';
+
+/** What an event holds beyond the row. */
+export interface EventFacts {
+  readonly waiting: Waiting | null;
+  readonly usage: UsagePart;
+  /** Small results travel in the event. */
+  readonly result: Record<string, unknown> | null;
+  readonly now: Date;
+}
+
+export function runEventMessage(
+  name: RunEventName,
+  row: ExecutionRow,
+  facts: EventFacts,
+): OutboxMessage {
+  const data = { ...eventBase(row, facts.now), ...specificsOf(name, row, facts) };
+  return {
+    topic: topics.runEvents,
+    message: { ...envelopeOf(row, facts.now), type: wireTypeOf(name), data },
+  };
+}
+
+/** The same work, by the tier that fits the wait. */
+export function retryMessage(row: ExecutionRow, now: Date): OutboxMessage {
+  const waitMs = (row.next_attempt_at?.getTime() ?? 0) - now.getTime();
+  const tier = chooseTier(waitMs) ?? retryTiers[0]!;
+  return {
+    topic: retryTopic(tier),
+    message: {
+      ...envelopeOf(row, now),
+      type: RUN_REQUESTED,
+      headers: { ...retryHeaders(row), ...errorHeaders(row.failure) },
+      data: row.request,
+    },
+  };
+}
+
+/** Work that needs a person, with all that triage needs and no payload text. */
+export function deadLetterMessage(row: ExecutionRow, now: Date): OutboxMessage {
+  return {
+    topic: topics.runRequestedDeadLetters,
+    message: {
+      ...envelopeOf(row, now),
+      type: RUN_REQUESTED,
+      headers: {
+        ...retryHeaders(row),
+        ...errorHeaders(row.failure),
+        ...springHeaders(row),
+      },
+      data: row.request,
+    },
+  };
+}
+
+function envelopeOf(row: ExecutionRow, now: Date) {
+  const runId = runIdOf(row.run_id);
+  return {
+    id: uuidv7(),
+    subject: runId,
+    key: runId,
+    time: now,
+    correlationId: runId,
+    ...(row.traceparent !== null && { traceparent: row.traceparent }),
+  };
+}
+
+function eventBase(row: ExecutionRow, now: Date): RunEventBase {
+  return {
+    runId: runIdOf(row.run_id),
+    tenant: row.tenant,
+    workflow: row.workflow,
+    workflowVersion: row.workflow_version,
+    version: row.version,
+    status: publicStatusOf(row.status),
+    occurredAt: now.toISOString(),
+    attempt: row.attempt,
+    maxAttempts: row.max_attempts,
+    reference: row.request.reference ?? null,
+    labels: row.request.labels,
+  };
+}
+
+type Specifics<Name extends RunEventName> = Omit<
+  Extract<RunEvent, { name: Name }>['data'],
+  keyof RunEventBase
+>;
+
+function specificsOf(
+  name: RunEventName,
+  row: ExecutionRow,
+  { waiting, usage, result, now }: EventFacts,
+): object {
+  const durationMs = Math.max(0, now.getTime() - row.admitted_at.getTime());
+  const failure = () => present(row.failure, name);
+  switch (name) {
+    case 'RunQueued':
+    case 'RunStarted':
+      return {};
+    case 'RunProgressed':
+      return {
+        progress: present(row.progress, name),
+        waiting,
+      } satisfies Specifics<'RunProgressed'>;
+    case 'RunRetryScheduled':
+      return {
+        nextAttemptAt: present(row.next_attempt_at, name).toISOString(),
+        waiting: present(waiting, name),
+        failure: failure(),
+      } satisfies Specifics<'RunRetryScheduled'>;
+    case 'RunNeedsReview':
+      return { failure: failure(), usage } satisfies Specifics<'RunNeedsReview'>;
+    case 'RunCompleted':
+      return {
+        ...(result !== null && { result }),
+        resultRef: present(row.result_ref, name),
+        usage,
+        durationMs,
+      } satisfies Specifics<'RunCompleted'>;
+    case 'RunFailed':
+      return { failure: failure(), usage, durationMs } satisfies Specifics<'RunFailed'>;
+  }
+}
+
+function retryHeaders(row: ExecutionRow): Record<string, string> {
+  return {
+    [workHeaders.dispatch]: String(row.dispatch),
+    [workHeaders.hop]: String(row.hop),
+    [workHeaders.attempt]: String(row.attempt),
+    [workHeaders.maxAttempts]: String(row.max_attempts),
+    ...(row.next_attempt_at && { [workHeaders.notBefore]: String(row.next_attempt_at.getTime()) }),
+    ...(row.first_failed_at && {
+      [workHeaders.firstFailedAt]: String(row.first_failed_at.getTime()),
+    }),
+    [workHeaders.originalTopic]: row.origin.topic,
+    [workHeaders.originalPartition]: String(row.origin.partition),
+    [workHeaders.originalOffset]: row.origin.offset,
+    [workHeaders.originalTimestamp]: String(row.origin.timestamp),
+  };
+}
+
+/** The last failure only; its message is at most 1 KB where it is made. */
+function errorHeaders(failure: RunFailure | null): Record<string, string> {
+  if (failure === null) return {};
+  return {
+    [workHeaders.errorClass]: failure.class,
+    [workHeaders.errorCode]: failure.code,
+    [workHeaders.errorMessage]: failure.message,
+    ...(failure.httpStatus !== null && {
+      [workHeaders.errorHttpStatus]: String(failure.httpStatus),
+    }),
+    ...(failure.requestId !== null && { [workHeaders.errorRequestId]: failure.requestId }),
+    ...(failure.responseId !== null && { [workHeaders.errorResponseId]: failure.responseId }),
+  };
+}
+
+function springHeaders(row: ExecutionRow): Record<string, string> {
+  return {
+    [springDeadLetterHeaders.originalTopic]: row.origin.topic,
+    [springDeadLetterHeaders.originalPartition]: String(row.origin.partition),
+    [springDeadLetterHeaders.originalOffset]: row.origin.offset,
+    [springDeadLetterHeaders.exceptionClass]: `holdfast.${row.failure?.class ?? 'internal'}`,
+    [springDeadLetterHeaders.exceptionMessage]: row.failure?.message ?? '',
+  };
+}
+
+function present<T>(value: T | null, event: RunEventName): T {
+  if (value === null) throw new RunEventIncompleteError(event);
+  return value;
+}
+
+/** A bug: the change that was made is not the one that this event tells of. Nothing is committed. */
+export class RunEventIncompleteError extends Error {
+  override readonly name = 'RunEventIncompleteError';
+  readonly code = 'run_event_incomplete';
+  constructor(event: RunEventName) {
+    super(`${event} lacks what it has to tell`);
+  }
+}

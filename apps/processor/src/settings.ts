@@ -1,0 +1,81 @@
+/** What the processor reads from its environment. */
+import {
+  logLevels,
+  SettingReader,
+  type Environment,
+  type LogLevel,
+  type ParsedSettings,
+} from '#libs/process';
+
+export interface ProcessorSettings {
+  /** Schema `processor`: executions, call ledger, outbox. `PROCESSOR_DATABASE_URL`, else `DATABASE_URL`. */
+  readonly databaseUrl: string;
+  /** Schema `content`. `CONTENT_DATABASE_URL`, else `DATABASE_URL`. */
+  readonly contentDatabaseUrl: string;
+  /** `KAFKA_BROKERS`: host:port, separated by commas. */
+  readonly kafkaBrokers: readonly string[];
+  /** `HOLDFAST_TOPIC_PREFIX`: put before every topic and group. Default: none. */
+  readonly topicPrefix: string;
+  /** `HOLDFAST_HOST`: where health is answered; loopback only. Default 127.0.0.1. */
+  readonly host: string;
+  /** `PROCESSOR_PORT`, default 3001; 0 takes any free port. */
+  readonly port: number;
+  /** `OPENAI_BASE_URL`, with `/v1`: always written out, never guessed. */
+  readonly openaiBaseUrl: string;
+  readonly openaiApiKey: string;
+  readonly logLevel: LogLevel;
+  /** `PROCESSOR_RUN_SLOTS`: runs carried at once, default 32. */
+  readonly runSlots: number;
+  /** `PROCESSOR_DATABASE_CONNECTIONS`: connections per database, default 10. */
+  readonly databaseConnections: number;
+  /** `PROCESSOR_INLINE_RESULT_BYTES`: results up to this size travel in RunCompleted, default 32 KiB; 0: none does. */
+  readonly inlineResultBytes: number;
+  /** `PROCESSOR_DRAIN_MS`: how long SIGTERM lets runs in hand go on before they are given back, default 10 s. */
+  readonly drainMs: number;
+}
+
+export type DatabaseSettings = Pick<ProcessorSettings, 'databaseUrl' | 'contentDatabaseUrl'>;
+
+const KIB = 1024;
+
+export function parseSettings(env: Environment): ParsedSettings<ProcessorSettings> {
+  const read = new SettingReader(env);
+  return read.result<ProcessorSettings>({
+    ...databaseSettings(read),
+    kafkaBrokers: read.brokers('KAFKA_BROKERS'),
+    topicPrefix: read.topicPrefix('HOLDFAST_TOPIC_PREFIX'),
+    host: read.loopbackHost('HOLDFAST_HOST'),
+    port: read.wholeNumber('PROCESSOR_PORT', { fallback: 3001, min: 0, max: 65_535 }),
+    openaiBaseUrl: read.httpUrl('OPENAI_BASE_URL'),
+    openaiApiKey: read.secret('OPENAI_API_KEY'),
+    logLevel: read.oneOf('LOG_LEVEL', logLevels, 'info'),
+    runSlots: read.wholeNumber('PROCESSOR_RUN_SLOTS', { fallback: 32, min: 1, max: 10_000 }),
+    databaseConnections: read.wholeNumber('PROCESSOR_DATABASE_CONNECTIONS', {
+      fallback: 10,
+      min: 3,
+      max: 500,
+    }),
+    inlineResultBytes: read.wholeNumber('PROCESSOR_INLINE_RESULT_BYTES', {
+      fallback: 32 * KIB,
+      min: 0,
+      max: 512 * KIB,
+    }),
+    drainMs: read.wholeNumber('PROCESSOR_DRAIN_MS', { fallback: 10_000, min: 0, max: 600_000 }),
+  });
+}
+
+/** What migrating needs: no Kafka, no OpenAI. */
+export function parseDatabaseSettings(env: Environment): ParsedSettings<DatabaseSettings> {
+  const read = new SettingReader(env);
+  return read.result(databaseSettings(read));
+}
+
+function databaseSettings(read: SettingReader): DatabaseSettings {
+  return {
+    databaseUrl: read.postgresUrl('PROCESSOR_DATABASE_URL', 'DATABASE_URL'),
+    contentDatabaseUrl: read.postgresUrl('CONTENT_DATABASE_URL', 'DATABASE_URL'),
+  };
+}
+
+/** Injection token of the settings. */
+export const PROCESSOR_SETTINGS = Symbol('ProcessorSettings');

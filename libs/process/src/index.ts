@@ -1,0 +1,3 @@
+/** What every process of Holdfast does first: read its settings, open its log. */
+export * from './settings.js';
+export * from './json-log.js';
