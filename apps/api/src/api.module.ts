@@ -2,7 +2,7 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { ConnectionsModule, type OnFatal } from './connections.module.js';
 import { Drain } from './drain.js';
 import { FollowRunsModule } from './follow-runs/follow-runs.module.js';
-import type { JsonLog } from './log.js';
+import type { JsonLog } from '#libs/process';
 import { ProjectRunsModule } from './project-runs/project-runs.module.js';
 import { ReportHealthModule } from './report-health/report-health.module.js';
 import type { ApiSettings } from './settings.js';

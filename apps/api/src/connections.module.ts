@@ -3,7 +3,7 @@ import { Global, Module, type DynamicModule } from '@nestjs/common';
 import { ContentStore } from '#libs/content';
 import { KafkaConnection, Outbox, OutboxRelay } from '#libs/messaging';
 import { Database, Notifications } from '#libs/postgres';
-import { JsonLog } from './log.js';
+import { JsonLog } from '#libs/process';
 import { API_SETTINGS, type ApiSettings } from './settings.js';
 
 /** The content store's own pool: it may be another Postgres. */

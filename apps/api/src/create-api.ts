@@ -7,7 +7,7 @@ import { connectKafkaTransport, KafkaTransportStrategy } from '#libs/messaging';
 import { ApiModule } from './api.module.js';
 import type { OnFatal } from './connections.module.js';
 import { readJsonBody } from './json-body.js';
-import type { JsonLog } from './log.js';
+import type { JsonLog } from '#libs/process';
 import { ProblemFilter, sendProblem } from './problem.filter.js';
 import { RouteTable } from './route-table.js';
 import type { ApiSettings } from './settings.js';

@@ -19,7 +19,7 @@ import { Database, Notifications } from '#libs/postgres';
 import { CONTENT_DATABASE } from './connections.module.js';
 import { finishConnections } from './finish-connections.js';
 import { WatchHub } from './follow-runs/watch-hub.js';
-import { JsonLog } from './log.js';
+import { JsonLog } from '#libs/process';
 import { ParkedEventsStore } from './project-runs/parked-events.store.js';
 import { ProjectRuns } from './project-runs/project-runs.js';
 import { retakeParkedEvents } from './project-runs/retake-parked.js';

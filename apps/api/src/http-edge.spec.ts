@@ -1,6 +1,6 @@
 import { BadRequestException, NotFoundException } from '@nestjs/common';
 import { problemKinds, type ProblemCode } from '#libs/contracts';
-import { JsonLog } from './log.js';
+import { JsonLog } from '#libs/process';
 import { ProblemError } from './problem-error.js';
 import { RouteTable } from './route-table.js';
 import { toProblem } from './to-problem.js';

@@ -3,16 +3,14 @@ import 'reflect-metadata';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { contentMigrations } from '#libs/content';
 import { TopicMissingError, waitForKafka } from '#libs/messaging';
-import { waitForPostgres } from '#libs/postgres';
-import { missingMigrations } from './check-schema.store.js';
+import { missingMigrations, waitForPostgres } from '#libs/postgres';
 import { kafkaConnectionOf } from './connections.module.js';
 import { createApi, startApi } from './create-api.js';
-import { JsonLog } from './log.js';
+import { JsonLog, settingsOrExit } from '#libs/process';
 import { apiMigrations } from './schema/index.js';
 import { parseSettings } from './settings.js';
-import { settingsOrExit } from './settings-or-exit.js';
 
-const settings = settingsOrExit(parseSettings(process.env));
+const settings = settingsOrExit('api', parseSettings(process.env));
 const log = new JsonLog(settings.logLevel);
 const stop = new AbortController();
 /** Past its grace a drain is stuck: better to end than to hang. */

@@ -2,11 +2,11 @@
 import 'reflect-metadata';
 import { contentMigrations } from '#libs/content';
 import { migrate, waitForPostgres } from '#libs/postgres';
+import { settingsOrExit } from '#libs/process';
 import { apiMigrations } from './schema/index.js';
 import { parseDatabaseSettings } from './settings.js';
-import { settingsOrExit } from './settings-or-exit.js';
 
-const settings = settingsOrExit(parseDatabaseSettings(process.env));
+const settings = settingsOrExit('api', parseDatabaseSettings(process.env));
 const stop = new AbortController();
 process.once('SIGTERM', () => stop.abort());
 process.once('SIGINT', () => stop.abort());

@@ -1,4 +1,5 @@
-import { describeBadSettings, parseSettings } from './settings.js';
+import { describeBadSettings } from '#libs/process';
+import { parseSettings } from './settings.js';
 
 const good = { DATABASE_URL: 'postgres://u:secret@db:5432/holdfast', KAFKA_BROKERS: 'k1:9092' };
 
@@ -28,7 +29,7 @@ describe('settings of the api', () => {
       HOLDFAST_TOPIC_PREFIX: 'a b',
     });
     if (parsed.kind === 'settings') throw new Error('these settings are bad');
-    const text = describeBadSettings(parsed.problems);
+    const text = describeBadSettings('api', parsed.problems);
     for (const name of ['DATABASE_URL', 'KAFKA_BROKERS', 'API_PORT', 'LOG_LEVEL', 'HOLDFAST_HOST'])
       expect(text).toContain(`  ${name}: `);
     expect(text).toContain('HOLDFAST_TOPIC_PREFIX');

@@ -2,8 +2,8 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { connectKafkaTransport, type KafkaTransportStrategy } from '#libs/messaging';
 import type { JsonLog } from '#libs/process';
-import { RETRY_CONSUMER, WORK_CONSUMER } from './admit-runs/admit-runs.module.js';
 import type { OnFatal } from './connections.module.js';
+import { RETRY_CONSUMER, WORK_CONSUMER } from './consumers.js';
 import { ProcessorModule } from './processor.module.js';
 import type { ProcessorSettings } from './settings.js';
 

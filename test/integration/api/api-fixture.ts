@@ -18,7 +18,7 @@ import {
 } from '#libs/messaging';
 import { Database, migrate } from '#libs/postgres';
 import { createApi, startApi } from '../../../apps/api/src/create-api.js';
-import { JsonLog } from '../../../apps/api/src/log.js';
+import { JsonLog } from '#libs/process';
 import { apiMigrations } from '../../../apps/api/src/schema/index.js';
 import { parseSettings, type ApiSettings } from '../../../apps/api/src/settings.js';
 import { freshDatabase, freshTopicPrefix, kafkaBrokers } from '../../support/stack.js';

@@ -1,6 +1,6 @@
 import { Module } from '@nestjs/common';
 import { Database, Notifications } from '#libs/postgres';
-import { JsonLog } from '../log.js';
+import { JsonLog } from '#libs/process';
 import { RUN_EVENTS_CHANNEL } from '../schema/index.js';
 import { FollowRunsController } from './follow-runs.controller.js';
 import { FollowRunsStore } from './follow-runs.store.js';

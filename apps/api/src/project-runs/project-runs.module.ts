@@ -3,7 +3,7 @@ import { consumerGroups } from '#libs/contracts';
 import { KafkaConnection, KafkaTransportStrategy } from '#libs/messaging';
 import { Database, Notifications } from '#libs/postgres';
 import { ON_FATAL, type OnFatal } from '../connections.module.js';
-import { JsonLog } from '../log.js';
+import { JsonLog } from '#libs/process';
 import { RUN_EVENTS_CHANNEL } from '../schema/index.js';
 import { ParkedEventsStore } from './parked-events.store.js';
 import { ProjectEventsStore } from './project-events.store.js';

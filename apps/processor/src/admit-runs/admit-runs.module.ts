@@ -11,17 +11,13 @@ import { Database } from '#libs/postgres';
 import { JsonLog } from '#libs/process';
 import { workflows } from '#libs/workflows';
 import { ON_FATAL, type OnFatal } from '../connections.module.js';
+import { RETRY_CONSUMER, WORK_CONSUMER } from '../consumers.js';
 import { ExecuteRunsModule } from '../execute-runs/execute-runs.module.js';
 import { RunSlots } from '../execute-runs/run-slots.js';
 import { AdmitRunsController } from './admit-runs.controller.js';
 import { AdmitRuns } from './admit-runs.js';
 import { AdmitRunsStore } from './admit-runs.store.js';
 import { DeadRecordsStore } from './dead-records.store.js';
-
-/** Group `holdfast.processor.admit-runs`. */
-export const WORK_CONSUMER = Symbol('WorkConsumer');
-/** Group `holdfast.processor.admit-runs.retry`. */
-export const RETRY_CONSUMER = Symbol('RetryConsumer');
 
 /** The processor *admits runs*: messages into its own tables, deduplicated; then their offsets are committed. */
 @Module({

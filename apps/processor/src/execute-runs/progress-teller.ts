@@ -33,7 +33,7 @@ export class ProgressTeller {
   tell(progress: RunProgress): void {
     this.told = progress;
     const waitMs = Math.max(0, this.toldAtMs + TELL_EVERY_MS - this.tools.nowMs());
-    this.timer ??= setTimeout(() => (this.writing = this.write()), waitMs);
+    this.timer ??= setTimeout(() => void (this.writing = this.write()), waitMs);
   }
 
   /** Nothing more is told until the next `tell`; resolves when what is being told is written. */

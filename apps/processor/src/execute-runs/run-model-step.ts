@@ -49,8 +49,7 @@ export async function runModelStep(
   let done = units.length - todo.length;
   const tellDone = () => (step.kind === 'map' ? tell(done, units.length) : tell(null, null));
   tellDone();
-  const newest =
-    todo.length === 0 ? new Map() : await newestCalls(tools.database, run.row.run_id, index);
+  const newest = await newestCalls(tools.database, run.row.run_id, index);
   const parallel = step.kind === 'map' ? step.maxParallelItems : 1;
   const ends = await mapBounded(todo, parallel, async (unit): Promise<UnitEnd> => {
     if (lease.signal.aborted) return abortedBy(lease);

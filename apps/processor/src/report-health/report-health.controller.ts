@@ -2,10 +2,9 @@ import { Controller, Get, Inject } from '@nestjs/common';
 import { HealthCheck, HealthCheckService, HealthIndicatorService } from '@nestjs/terminus';
 import { KafkaTransportStrategy, OutboxRelay } from '#libs/messaging';
 import { Database } from '#libs/postgres';
-import { RETRY_CONSUMER, WORK_CONSUMER } from '../admit-runs/admit-runs.module.js';
 import { CONTENT_DATABASE } from '../connections.module.js';
-import { RunSlots } from '../execute-runs/run-slots.js';
-import { Rescuer } from '../rescue-runs/rescuer.js';
+import { RETRY_CONSUMER, WORK_CONSUMER } from '../consumers.js';
+import { WORK_FACTS, type WorkFacts } from './work-facts.js';
 
 const PING_TIMEOUT_MS = 2_000;
 
@@ -23,8 +22,7 @@ export class ReportHealthController {
     private readonly relay: OutboxRelay,
     @Inject(WORK_CONSUMER) private readonly work: KafkaTransportStrategy,
     @Inject(RETRY_CONSUMER) private readonly retries: KafkaTransportStrategy,
-    private readonly slots: RunSlots,
-    private readonly rescuer: Rescuer,
+    @Inject(WORK_FACTS) private readonly facts: WorkFacts,
   ) {}
 
   /** The process runs and its event loop turns. */
@@ -42,8 +40,7 @@ export class ReportHealthController {
       () => this.publishing(),
       () => this.consuming('work', this.work),
       () => this.consuming('retries', this.retries),
-      () =>
-        this.indicators.check('runs').up({ inHand: this.slots.inUse, rescued: this.rescuer.count }),
+      () => this.working(),
     ]);
   }
 
@@ -63,6 +60,11 @@ export class ReportHealthController {
       .check(name)
       .attempt(async () => void (await database.query('SELECT 1')))
       .withTimeout(PING_TIMEOUT_MS);
+  }
+
+  private working() {
+    const { inHand, rescued } = this.facts;
+    return this.indicators.check('runs').up({ inHand: inHand(), rescued: rescued() });
   }
 
   private publishing() {

@@ -1,0 +1,9 @@
+/** What health tells of the work itself. */
+export interface WorkFacts {
+  /** Runs that this process holds now. */
+  readonly inHand: () => number;
+  /** Runs that it has rescued since it started. */
+  readonly rescued: () => number;
+}
+
+export const WORK_FACTS = Symbol('WorkFacts');
