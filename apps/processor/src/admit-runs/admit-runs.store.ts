@@ -8,7 +8,14 @@
  */
 import { KeyedBatcher, statement, type Database, type Tx } from '#libs/postgres';
 import type { Outbox } from '#libs/messaging';
-import { lockExecutions, retryMessage, type ExecutionRow } from '../schema/index.js';
+import {
+  changeExecutions,
+  lockExecutions,
+  retryMessage,
+  unchanged,
+  type ExecutionChange,
+  type ExecutionRow,
+} from '../schema/index.js';
 import { decideAdmission, type Admission, type KnownRun } from './decide-admission.js';
 import type { IncomingWork } from './incoming-work.js';
 
@@ -45,7 +52,9 @@ export class AdmitRunsStore {
         work,
         admission: decideAdmission(knownOf(known.get(work.runId), now), work),
       }));
-      await insertNew(tx, worksWith(decided, 'insert'));
+      const fresh = worksWith(decided, 'insert');
+      const inserted = await insertNew(tx, fresh);
+      await putBeforeAPerson(tx, this.outbox, inserted, fresh);
       await makeReady(tx, worksWith(decided, 'make_ready'));
       await hop(tx, this.outbox, worksWith(decided, 'hop'), now); // (A3)
       return decided.map(({ admission }) => admission);
@@ -93,10 +102,10 @@ async function databaseNow(tx: Tx): Promise<Date> {
   return rows[0]!.now;
 }
 
-async function insertNew(tx: Tx, works: readonly IncomingWork[]): Promise<void> {
-  if (works.length === 0) return;
+async function insertNew(tx: Tx, works: readonly IncomingWork[]): Promise<ExecutionRow[]> {
+  if (works.length === 0) return [];
   const column = <T>(pick: (work: IncomingWork) => T) => works.map(pick);
-  await tx.query(INSERT, [
+  const { rows } = await tx.query<ExecutionRow>(INSERT, [
     column((work) => work.runId),
     column((work) => work.request.tenant),
     column((work) => work.model),
@@ -110,6 +119,23 @@ async function insertNew(tx: Tx, works: readonly IncomingWork[]): Promise<void> 
     column((work) => work.maxAttempts),
     column((work) => work.request.deadlineAt ?? null),
   ]);
+  return rows;
+}
+
+/** What this build can't carry is known to it all the same, and visible. */
+async function putBeforeAPerson(
+  tx: Tx,
+  outbox: Outbox,
+  inserted: readonly ExecutionRow[],
+  works: readonly IncomingWork[],
+): Promise<void> {
+  const failures = new Map(works.map(({ runId, unworkable }) => [runId, unworkable]));
+  const changes = inserted.flatMap((row): ExecutionChange[] => {
+    const failure = failures.get(row.run_id) ?? null;
+    if (failure === null) return [];
+    return [{ ...unchanged(row), to: 'needs_review', event: 'RunNeedsReview', failure }];
+  });
+  await changeExecutions(tx, outbox, changes);
 }
 
 async function makeReady(tx: Tx, works: readonly IncomingWork[]): Promise<void> {
@@ -152,7 +178,8 @@ const INSERT = statement(
      AS w (run_id, tenant, model, priority, workflow, workflow_version, request, traceparent, origin, dispatch, max_attempts,
            deadline_at)
    ORDER BY run_id
-   ON CONFLICT DO NOTHING`,
+   ON CONFLICT DO NOTHING
+   RETURNING *`,
 );
 
 /** Rows are locked and decided on: no condition but the id. */

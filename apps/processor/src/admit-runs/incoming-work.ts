@@ -1,6 +1,13 @@
 /** A work message on its way into the processor's own tables: read, checked, and put in the words of the row. */
 import { parseRunRequested, parseWorkPosition, type RunRequested } from '#libs/contracts';
-import { defaultRetryPolicy, isRunId, uuidOf } from '#libs/domain';
+import { createHash } from 'node:crypto';
+import {
+  defaultRetryPolicy,
+  fingerprintSource,
+  isRunId,
+  uuidOf,
+  type RunFailure,
+} from '#libs/domain';
 import type { ReceivedMessage } from '#libs/messaging';
 import type { WorkflowCatalogue } from '#libs/workflows';
 import type { Origin } from '../schema/index.js';
@@ -16,11 +23,13 @@ export interface IncomingWork {
   readonly maxAttempts: number;
   readonly traceparent: string | null;
   readonly origin: Origin;
+  /** Why this build can't carry it; it is then admitted straight into needs_review, where a person finds it. */
+  readonly unworkable: RunFailure | null;
 }
 
 export type ReadWork =
   | { readonly kind: 'work'; readonly work: IncomingWork }
-  /** It can't be dispatched by any build like this one; it goes to the dead letters, with the reason. */
+  /** No run can be made of it; it goes to the dead letters, with the reason. */
   | { readonly kind: 'refused'; readonly code: string; readonly reason: string };
 
 export function readWork(message: ReceivedMessage, workflows: WorkflowCatalogue): ReadWork {
@@ -39,10 +48,6 @@ export function readWork(message: ReceivedMessage, workflows: WorkflowCatalogue)
   const position = parseWorkPosition(message.headers);
   if (position.kind === 'invalid') return refused('header_invalid', position.reason);
   const workflow = workflows.find(request.workflow, request.workflowVersion);
-  if (!workflow) {
-    const pinned = `${request.workflow} version ${request.workflowVersion}`;
-    return refused('workflow_unknown', `workflow ${pinned} is not in this build`);
-  }
   return {
     kind: 'work',
     work: {
@@ -50,12 +55,30 @@ export function readWork(message: ReceivedMessage, workflows: WorkflowCatalogue)
       dispatch: position.position.dispatch,
       hop: position.position.hop,
       request,
-      model: workflow.model,
-      maxAttempts: workflow.retry.maxAttempts ?? defaultRetryPolicy.maxAttempts,
+      model: workflow?.model ?? NO_MODEL,
+      maxAttempts: workflow?.retry.maxAttempts ?? defaultRetryPolicy.maxAttempts,
       traceparent: message.traceparent ?? null,
       origin: message.position,
+      unworkable: workflow ? null : workflowUnknown(request),
     },
   };
+}
+
+/** The lane of runs that no model waits for. */
+const NO_MODEL = 'none';
+
+function workflowUnknown(request: RunRequested): RunFailure {
+  const pinned = `${request.workflow} version ${request.workflowVersion}`;
+  const said = {
+    class: 'internal',
+    code: 'workflow_unknown',
+    httpStatus: null,
+    message: `workflow ${pinned} is not in this build; deploy one that has it, then redrive`,
+    step: null,
+  } as const;
+  const source = fingerprintSource(said, request.workflow);
+  const fingerprint = createHash('sha256').update(source).digest('hex').slice(0, 16);
+  return { ...said, fingerprint, requestId: null, responseId: null, item: null, itemsFailed: null };
 }
 
 function refused(code: string, reason: string): ReadWork {

@@ -1,7 +1,7 @@
 /** Runs that have waited for a worker for over a second say so, once per wait: `RunQueued`. */
 import type { Outbox } from '#libs/messaging';
 import { statement, type Database } from '#libs/postgres';
-import { changeExecutions, type ExecutionRow } from '../schema/index.js';
+import { changeExecutions, unchanged, type ExecutionRow } from '../schema/index.js';
 
 export class AnnounceWaitingStore {
   constructor(
@@ -12,28 +12,11 @@ export class AnnounceWaitingStore {
   /** @returns how many were announced */
   async announce(limit: number): Promise<number> {
     return this.database.transaction(async (tx) => {
-      const { rows } = await tx.query<ExecutionRow & { due_in_ms: number | null }>(UNANNOUNCED, [
-        limit,
-      ]);
+      const { rows } = await tx.query<ExecutionRow>(UNANNOUNCED, [limit]);
       await changeExecutions(
         tx,
         this.outbox,
-        rows.map((row) => ({
-          runId: row.run_id,
-          from: 'ready',
-          fence: row.fence,
-          to: 'ready',
-          event: 'RunQueued',
-          attempt: row.attempt,
-          tries: row.tries,
-          lostLeases: row.lost_leases,
-          dispatchAgain: false,
-          delayMs: null,
-          waitingFor: null,
-          failure: null,
-          progress: null,
-          result: null,
-        })),
+        rows.map((row) => ({ ...unchanged(row), event: 'RunQueued' })),
       );
       return rows.length;
     });

@@ -4,6 +4,7 @@ import { KeyedBatcher, type Database } from '#libs/postgres';
 import {
   changeExecutions,
   lockExecutions,
+  unchanged,
   type ExecutionChange,
   type ExecutionRow,
 } from '../schema/index.js';
@@ -58,22 +59,7 @@ export class RunMovesStore {
 
 /** What an outcome means for the row. */
 function changeOf(row: ExecutionRow, fence: bigint, outcome: Outcome): ExecutionChange {
-  const base: ExecutionChange = {
-    runId: row.run_id,
-    from: 'running',
-    fence,
-    to: 'running',
-    event: null,
-    attempt: row.attempt,
-    tries: row.tries,
-    lostLeases: row.lost_leases,
-    dispatchAgain: false,
-    delayMs: null,
-    waitingFor: null,
-    failure: null,
-    progress: null,
-    result: null,
-  };
+  const base: ExecutionChange = { ...unchanged(row), from: 'running', fence, to: 'running' };
   switch (outcome.kind) {
     case 'progressed':
       return { ...base, event: 'RunProgressed', progress: outcome.progress };

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { fingerprintSource, retryTiers, type RunFailure } from '#libs/domain';
-import type { ExecutionChange, ExecutionRow } from '../schema/index.js';
+import { unchanged, type ExecutionChange, type ExecutionRow } from '../schema/index.js';
 
 /** Leases that a run may lose without progress; with the last of them a person is asked. */
 export const MAX_LOST_LEASES = 3;
@@ -11,22 +11,7 @@ export const MAX_LOST_LEASES = 3;
  */
 export function decideRescue(row: ExecutionRow): ExecutionChange {
   const lostLeases = row.lost_leases + 1;
-  const base: ExecutionChange = {
-    runId: row.run_id,
-    from: 'running',
-    fence: row.fence,
-    to: 'ready',
-    event: null,
-    attempt: row.attempt,
-    tries: row.tries,
-    lostLeases,
-    dispatchAgain: false,
-    delayMs: null,
-    waitingFor: null,
-    failure: null,
-    progress: null,
-    result: null,
-  };
+  const base: ExecutionChange = { ...unchanged(row), to: 'ready', lostLeases };
   if (lostLeases === 1) return base;
   const failure = leaseLost(row, lostLeases);
   if (lostLeases < MAX_LOST_LEASES) {

@@ -40,6 +40,26 @@ export interface ExecutionChange {
   readonly result: { readonly ref: string; readonly inline: Record<string, unknown> | null } | null;
 }
 
+/** The change that leaves a row as it is: spread it, and say what differs. */
+export function unchanged(row: ExecutionRow): ExecutionChange {
+  return {
+    runId: row.run_id,
+    from: row.status,
+    fence: row.fence,
+    to: row.status,
+    event: null,
+    attempt: row.attempt,
+    tries: row.tries,
+    lostLeases: row.lost_leases,
+    dispatchAgain: false,
+    delayMs: null,
+    waitingFor: null,
+    failure: null,
+    progress: null,
+    result: null,
+  };
+}
+
 /** The rows of these runs, locked in order (X1). */
 export async function lockExecutions(tx: Tx, runIds: readonly string[]): Promise<ExecutionRow[]> {
   const { rows } = await tx.query<ExecutionRow>(LOCK, [runIds]);
