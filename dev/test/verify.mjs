@@ -38,6 +38,11 @@ const steps = [
   },
   { name: 'build', does: 'dist/ is up to date', command: ['tsc', '-p', 'tsconfig.build.json'] },
   {
+    name: 'generated',
+    does: 'pages drawn from code are up to date',
+    command: ['node', 'dist/dev/docs/main.js', '--check'],
+  },
+  {
     name: 'specs',
     does: 'unit, integration, flow and fault specs',
     command: ['node', 'dist/dev/test/main.js'],
