@@ -21,7 +21,12 @@ export {
   type MigrationClass,
 } from './data-source.js';
 export { migrate, type MigrateOptions, MigrationLockTimeoutError } from './migrate.js';
-export { missingMigrations } from './missing-migrations.js';
+export {
+  migrateSchemas,
+  MigrationsMissingError,
+  requireMigrated,
+  type SchemaSpec,
+} from './schemas.js';
 export { waitForPostgres, type WaitForPostgresOptions } from './wait-for-postgres.js';
 export {
   LeaderLease,

@@ -60,7 +60,7 @@ describe('the api, started', () => {
     const app = start(api);
     expect(await app.exited).toEqual({ code: 1, signal: null });
     expect(app.output()).toContain('lacks CreateRuns');
-    expect(app.output()).toContain('run: node dist/apps/api/src/migrate.js');
+    expect(app.output()).toContain('"run":"node dist/apps/api/src/migrate.js"');
   });
 
   it('before its topics were made says which command makes them', async () => {

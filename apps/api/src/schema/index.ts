@@ -4,4 +4,5 @@ export { RunEventEntity } from './run-event.entity.js';
 export { ParkedEventEntity, type ParkReason } from './parked-event.entity.js';
 export { RUN_COLUMNS, runETagOf, runViewOf, type RunRow } from './run-view.js';
 export { apiMigrations } from './migrations/index.js';
+export { schemasOf } from './schemas.js';
 export { RUN_EVENTS_CHANNEL } from './channels.js';

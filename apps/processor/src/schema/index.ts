@@ -2,4 +2,4 @@
 export * from './execution.js';
 export * from './executions.store.js';
 export * from './run-messages.js';
-export { processorMigrations } from './migrations/index.js';
+export { schemasOf } from './schemas.js';

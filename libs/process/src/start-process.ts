@@ -1,0 +1,69 @@
+/**
+ * How a process of Holdfast comes up and goes down: it waits for what it needs, starts, says `ready:` on stdout, and drains
+ * when it is told to end. Both signals drain; a drain that hangs is ended.
+ */
+import type { FieldLog } from './json-log.js';
+
+export interface ProcessPlan {
+  /** As in "the api". */
+  readonly name: string;
+  readonly log: FieldLog;
+  /** What to run against an error at start, by its code. */
+  readonly mends: Readonly<Record<string, string>>;
+  /** How long a drain may let work in flight go on. */
+  readonly drainMs: number;
+  /** Waits for databases and brokers; throws where waiting mends nothing. Ends with the signal. */
+  prepare(signal: AbortSignal): Promise<void>;
+  /** Resolves with what the ready line says. `onFatal`: the process can't go on, and is drained and ended. */
+  start(onFatal: (error: Error) => void): Promise<string>;
+  /** Drains what was started. */
+  stop(): Promise<void>;
+}
+
+/** Past its grace a drain is stuck: better to end than to hang. */
+const STUCK_AFTER_GRACE_MS = 15_000;
+
+export async function startProcess(plan: ProcessPlan): Promise<void> {
+  const { name, log } = plan;
+  const stopping = new AbortController();
+  const shutDown = async (exitCode: number) => {
+    if (stopping.signal.aborted) return;
+    stopping.abort();
+    setTimeout(
+      () => {
+        log.error({}, 'the drain did not end in time; ending anyway');
+        process.exit(1);
+      },
+      plan.drainMs * 2 + STUCK_AFTER_GRACE_MS,
+    ).unref();
+    await plan.stop();
+    process.exit(exitCode);
+  };
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void shutDown(0));
+  try {
+    await plan.prepare(stopping.signal);
+    const said = await plan.start((error) => {
+      log.error({ error: String(error) }, `the ${name} cannot go on; ending it`);
+      void shutDown(1);
+    });
+    process.stdout.write(`ready: ${said}\n`);
+  } catch (error) {
+    if (stopping.signal.aborted) return;
+    log.error(startFields(error, plan.mends), `the ${name} could not start`);
+    await shutDown(1);
+  }
+}
+
+function startFields(error: unknown, mends: ProcessPlan['mends']): object {
+  if (!(error instanceof Error)) return { error: String(error) };
+  const mend = 'code' in error && typeof error.code === 'string' ? mends[error.code] : undefined;
+  return mend === undefined
+    ? { error: error.stack ?? error.message }
+    : { error: error.message, run: mend };
+}
+
+/** Where databases are, without passwords and without repeats. */
+export function placesOf(urls: readonly string[]): string {
+  const places = urls.map((url) => `${new URL(url).host}${new URL(url).pathname}`);
+  return [...new Set(places)].join(' and ');
+}
