@@ -37,13 +37,13 @@ export function fingerprintSource(
   ].join('|');
 }
 
-/** Ids, numbers and quoted values differ between failures of one cause: fold them away. */
+/** Ids, numbers and quoted values differ between failures of one cause: fold them away. An apostrophe quotes nothing. */
 export function normaliseMessage(message: string): string {
   return message
+    .replace(/\s+/g, ' ')
+    .trim()
     .replace(/\b[a-z]+_[A-Za-z0-9-]{8,}\b/g, '<id>')
     .replace(/\b[0-9a-f]{8}-[0-9a-f-]{27}\b/gi, '<id>')
-    .replace(/(["'`]).*?\1/g, '<value>')
-    .replace(/\d+(\.\d+)?/g, '<n>')
-    .replace(/\s+/g, ' ')
-    .trim();
+    .replace(/(?<!\w)(["'`]).*?\1(?!\w)/g, '<value>')
+    .replace(/\d+(\.\d+)?/g, '<n>');
 }
