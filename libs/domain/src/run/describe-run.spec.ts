@@ -1,0 +1,145 @@
+import fc from 'fast-check';
+import { failureClasses } from '../failure/failure-class.js';
+import { describeRun, type DescribableRun } from './describe-run.js';
+import { runStatuses, waitingReasons } from './run-status.js';
+
+const NOW = Date.UTC(2026, 0, 1);
+const inMs = (ms: number) => new Date(NOW + ms).toISOString();
+
+const aRun = (changes: Partial<DescribableRun>): DescribableRun => ({
+  status: 'queued',
+  waiting: null,
+  attempt: 1,
+  maxAttempts: 5,
+  nextAttemptAt: null,
+  progress: null,
+  failure: null,
+  ...changes,
+});
+const extracting = {
+  step: 'Extracting requirements',
+  stepsDone: 1,
+  stepsTotal: 3,
+  itemsDone: 7,
+  itemsTotal: 23,
+};
+const answering = {
+  step: 'Answering',
+  stepsDone: 0,
+  stepsTotal: 1,
+  itemsDone: null,
+  itemsTotal: null,
+};
+
+const examples: readonly [run: Partial<DescribableRun>, text: string][] = [
+  [{}, 'Queued: waiting for a free worker.'],
+  [
+    { waiting: { reason: 'outage', until: null } },
+    'Queued: the AI service has an outage. The run keeps its place and goes on by itself.',
+  ],
+  [
+    { waiting: { reason: 'paused', until: null } },
+    'Queued: paused by an operator. The run keeps its place.',
+  ],
+  [{ status: 'running' }, 'Running.'],
+  [{ status: 'running', progress: extracting }, 'Running: Extracting requirements, 7 of 23.'],
+  [{ status: 'running', progress: answering }, 'Running: Answering (step 1 of 1).'],
+  [
+    { status: 'running', progress: { ...answering, stepsDone: 1 } },
+    'Running: Answering (step 1 of 1).',
+  ],
+  [
+    { status: 'running', waiting: { reason: 'throttled', until: inMs(3_200) } },
+    'Running: the AI service is busy, going on in about 4 s.',
+  ],
+  [
+    { status: 'running', waiting: { reason: 'backoff', until: inMs(400) } },
+    'Running: short pause after a fault, going on now.',
+  ],
+  [
+    { status: 'running', waiting: { reason: 'outcome_unknown', until: null } },
+    'Running: looking up the answer to a call whose reply was lost.',
+  ],
+  [
+    {
+      status: 'retrying',
+      attempt: 2,
+      nextAttemptAt: inMs(39_001),
+      failure: { class: 'throttled' },
+    },
+    'Retrying: the AI service is busy. Attempt 2 of 5, next try in about 40 s. You need not do anything.',
+  ],
+  [
+    { status: 'retrying', attempt: 2, nextAttemptAt: inMs(-1) },
+    'Retrying: the last try did not succeed. Attempt 2 of 5, next try now. You need not do anything.',
+  ],
+  [
+    { status: 'retrying', attempt: 3, failure: { class: 'timeout' } },
+    'Retrying: the AI service took too long to answer. Attempt 3 of 5, next try as soon as possible. You need not do anything.',
+  ],
+  [
+    { status: 'needs_review', failure: { class: 'billing' } },
+    'Needs review: the account with the AI service has run out of credit. Support has been told; the run is kept and can go on from where it stopped.',
+  ],
+  [{ status: 'completed' }, 'Completed.'],
+  [
+    { status: 'failed', failure: { class: 'deadline_exceeded' } },
+    'Failed: the time that was allowed for this run has passed.',
+  ],
+  [{ status: 'failed' }, 'Failed: the reason was not recorded.'],
+  [{ status: 'cancelled' }, 'Cancelled.'],
+];
+
+const anyInstant = fc.option(fc.integer({ min: -60_000, max: 48 * 3_600_000 }).map(inMs));
+const anyRun: fc.Arbitrary<DescribableRun> = fc.record({
+  status: fc.constantFrom(...runStatuses),
+  waiting: fc.option(fc.record({ reason: fc.constantFrom(...waitingReasons), until: anyInstant })),
+  attempt: fc.integer({ min: 1, max: 5 }),
+  maxAttempts: fc.constant(5),
+  nextAttemptAt: anyInstant,
+  progress: fc.option(fc.constantFrom(extracting, answering)),
+  failure: fc.option(fc.record({ class: fc.constantFrom(...failureClasses) })),
+});
+
+describe('what people read about a run', () => {
+  it.each(examples)('of %j is %j', (changes, text) => {
+    expect(describeRun(aRun(changes), NOW)).toBe(text);
+  });
+
+  it('is one line that ends in a full stop, never a percentage, never a gap', () => {
+    fc.assert(
+      fc.property(anyRun, (run) => {
+        const text = describeRun(run, NOW);
+        expect(text).toMatch(/^[A-Z][^\n%]*\.$/);
+        expect(text).not.toMatch(/undefined|null|NaN/);
+      }),
+    );
+  });
+
+  it('never says "failed" while the run goes on by itself or can be helped', () => {
+    const goingOn = anyRun.filter(({ status }) => status !== 'failed');
+    fc.assert(
+      fc.property(goingOn, (run) => {
+        expect(describeRun(run, NOW)).not.toMatch(/fail/i);
+      }),
+    );
+  });
+
+  it('never names a time that is earlier than the next try', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 48 * 3_600_000 }), (waitMs) => {
+        const run = aRun({ status: 'retrying', nextAttemptAt: inMs(waitMs) });
+        const saidMs = toldWaitMs(describeRun(run, NOW));
+        expect(saidMs).toBeGreaterThanOrEqual(waitMs);
+        expect(saidMs).toBeLessThan(waitMs * 2 + 1_000);
+      }),
+    );
+  });
+});
+
+/** "now" is within the second. */
+function toldWaitMs(text: string): number {
+  const [, amount, unit] = /next try in about (\d+) (s|min|h)\b/.exec(text) ?? [];
+  const unitMs = { s: 1_000, min: 60_000, h: 3_600_000 }[unit ?? ''] ?? 0;
+  return unit === undefined ? 1_000 : Number(amount) * unitMs;
+}
