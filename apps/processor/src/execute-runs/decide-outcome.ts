@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import {
   decideNext,
   failureRules,
+  finalFate,
   fingerprintSource,
   type NextMove,
   type RetryPolicy,
@@ -74,7 +75,7 @@ function afterFailure(
   random: number,
 ): Decided {
   const retryable = failures.filter((failure) => isRetryable(failure, policy));
-  const lead = leadOf(retryable.length > 0 ? retryable : failures, policy);
+  const lead = leadOf(failures, retryable, policy);
   const next = decideNext(
     {
       class: lead.class,
@@ -93,16 +94,16 @@ function afterFailure(
 
 /**
  * The failure that speaks for the pass: where it is tried again, one that uses an attempt, if there is one; where it is not,
- * one whose class ends the run for good, if there is one. Of several the lowest item.
+ * one that ends the run for good, if there is one. Of several the lowest item.
  */
-function leadOf(failures: readonly ItemFailure[], policy: RetryPolicy): ItemFailure {
-  const speaks = failures.find(
-    (failure) =>
-      failureRules[failure.class].usesAttempt ||
-      failureRules[failure.class].fate === 'failed' ||
-      policy.fates[failure.class] === 'failed',
-  );
-  return speaks ?? failures[0]!;
+function leadOf(
+  failures: readonly [ItemFailure, ...ItemFailure[]],
+  retryable: readonly ItemFailure[],
+  policy: RetryPolicy,
+): ItemFailure {
+  const [first] = retryable;
+  if (first) return retryable.find((each) => failureRules[each.class].usesAttempt) ?? first;
+  return failures.find((each) => finalFate(each.class, policy) === 'failed') ?? failures[0];
 }
 
 export function isRetryable(failure: Pick<ItemFailure, 'class'>, policy: RetryPolicy): boolean {
