@@ -1,0 +1,91 @@
+import fc from 'fast-check';
+import { SHORT_WAIT_MS } from '#libs/domain';
+import type { ExecutionStatus } from '../schema/index.js';
+import { decideAdmission, type Admission, type KnownRun } from './decide-admission.js';
+
+const statuses: readonly ExecutionStatus[] = [
+  'ready',
+  'running',
+  'retrying',
+  'needs_review',
+  'completed',
+  'failed',
+  'cancelled',
+];
+const dues = {
+  'not set': null,
+  passed: -1,
+  'in under 5 s': SHORT_WAIT_MS - 1,
+  'in 5 s': SHORT_WAIT_MS,
+  'in an hour': 3_600_000,
+} as const;
+const known = (changes: Partial<KnownRun>): KnownRun => ({
+  status: 'retrying',
+  dispatch: 3,
+  hop: 1,
+  dueInMs: null,
+  ...changes,
+});
+const told = (admission: Admission) =>
+  admission.kind === 'settle' ? admission.because : admission.kind;
+
+describe('work for a run that is not known', () => {
+  it.each([
+    [1, 0, 'insert'],
+    [2, 0, 'unknown_run'],
+    [7, 3, 'unknown_run'],
+  ])('dispatch %i, hop %i: %s', (dispatch, hop, expected) => {
+    expect(told(decideAdmission(undefined, { dispatch, hop }))).toBe(expected);
+  });
+});
+
+describe('work for a known run', () => {
+  const cases = statuses.flatMap((status) =>
+    ([-1, 0, 1] as const).flatMap((dispatchBy) =>
+      ([-1, 0, 1] as const).flatMap((hopBy) =>
+        Object.entries(dues).map(([due, dueInMs]) => ({ status, dispatchBy, hopBy, due, dueInMs })),
+      ),
+    ),
+  );
+
+  it.each(cases)(
+    '$status, dispatch $dispatchBy, hop $hopBy, due $due',
+    ({ status, dispatchBy, hopBy, dueInMs }) => {
+      const run = known({ status, dueInMs });
+      const work = { dispatch: run.dispatch + dispatchBy, hop: run.hop + hopBy };
+      const isTheOneDue = status === 'retrying' && dispatchBy === 0 && hopBy === 0;
+      const waits = dueInMs !== null && dueInMs >= 5_000;
+      const settled = dispatchBy < 0 || status === 'retrying' ? 'stale' : 'duplicate';
+      const expected = isTheOneDue ? (waits ? 'hop' : 'make_ready') : settled;
+      expect(told(decideAdmission(run, work))).toBe(expected);
+    },
+  );
+
+  it('says how long a hop has to wait', () => {
+    const run = known({ dueInMs: 61_000 });
+    expect(decideAdmission(run, run)).toEqual({ kind: 'hop', waitMs: 61_000 });
+  });
+});
+
+describe('the messages of one run, delivered in any order and any number of times', () => {
+  it('make it ready once per dispatch', () => {
+    const deliveries = fc.array(
+      fc.record({ dispatch: fc.integer({ min: 1, max: 4 }), hop: fc.integer({ min: 0, max: 2 }) }),
+      { maxLength: 60 },
+    );
+    fc.assert(
+      fc.property(deliveries, (works) => {
+        let run: KnownRun | undefined;
+        const starts: number[] = [];
+        for (const work of works) {
+          const admission = decideAdmission(run, work);
+          if (admission.kind !== 'insert' && admission.kind !== 'make_ready') continue;
+          starts.push(work.dispatch);
+          // It is carried, fails, and waits for its next dispatch.
+          run = known({ dispatch: work.dispatch + 1, hop: 0 });
+        }
+        expect(starts).toEqual(starts.map((_, index) => index + 1));
+      }),
+    );
+  });
+});
