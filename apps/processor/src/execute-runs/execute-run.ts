@@ -62,6 +62,7 @@ async function settle(
 ): Promise<void> {
   const { run_id: runId, tenant, attempt } = lease.claim.run;
   if (outcome.kind === 'lost') return; // (E1)
+  lease.settling();
   const written = await tools.moves.move(lease.claim, outcome);
   const fields = { runId, tenant, attempt, outcome: outcome.kind, failure: failureFields(outcome) };
   if (written) tools.log.info(fields, 'run left this worker');

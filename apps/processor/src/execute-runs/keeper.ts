@@ -5,7 +5,8 @@
  *      the answer to its commit was lost, is not renewed.
  * (K2) A lease counts from before the renewal was sent. When it is older than the lease less a margin, by the monotonic clock,
  *      the work on that run is aborted here, before anybody else can have taken it.
- * (K3) A run that turns out to be somebody else's is aborted at once.
+ * (K3) A run that turns out to be somebody else's is aborted at once; not so while its last write is on its way, which gives
+ *      the run out of our hands by itself.
  */
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -37,6 +38,8 @@ export interface Lease {
   readonly signal: AbortSignal;
   isAlive(): boolean;
   abort(reason: AbortReason): void;
+  /** The last write goes out now: that the row then bears another fence is no loss. */
+  settling(): void;
 }
 
 const LOOK_EVERY_MS = 250;
@@ -129,6 +132,7 @@ export class Keeper {
 
 class HeldLease implements Lease {
   private readonly controller = new AbortController();
+  isSettling = false;
 
   constructor(
     readonly claim: Claim,
@@ -147,6 +151,10 @@ class HeldLease implements Lease {
 
   renewed(sentAtMs: number): void {
     this.confirmedAtMs = Math.max(this.confirmedAtMs, sentAtMs);
+  }
+
+  settling(): void {
+    this.isSettling = true;
   }
 
   abort(reason: AbortReason): void {
