@@ -1,0 +1,22 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const LOOK_EVERY_MS = 25;
+
+/**
+ * Asks until the answer is yes, for signs that nobody sends: offsets, rows. Where there is an event or a line, wait for that.
+ * @param what what was waited for, in words: the message of the failure
+ * @param look truthy: that is it, and it is returned
+ */
+export async function eventually<T>(
+  what: string,
+  look: () => Promise<T | null | undefined | false> | T | null | undefined | false,
+  withinMs = 15_000,
+): Promise<T> {
+  const deadline = performance.now() + withinMs;
+  for (;;) {
+    const found = await look();
+    if (found) return found;
+    if (performance.now() > deadline) throw new Error(`${withinMs} ms went by without: ${what}`);
+    await sleep(LOOK_EVERY_MS);
+  }
+}

@@ -1,0 +1,41 @@
+/** The simulator's control routes: what it shall do wrong, what it was asked, and what OpenAI would have billed. */
+import { uuidOf, type RunId } from '#libs/domain';
+import type { Charges } from '../../dev/simulator/accepted-work.js';
+import type { ScriptedFault } from '../../dev/simulator/faults.js';
+import type { LoggedRequest } from '../../dev/simulator/responses-api.js';
+
+export class SimulatorClient {
+  constructor(private readonly url: string) {}
+
+  async script(...faults: readonly ScriptedFault[]): Promise<void> {
+    await this.send('faults', { method: 'POST', body: JSON.stringify(faults) });
+  }
+
+  async clearScript(): Promise<void> {
+    await this.send('faults', { method: 'DELETE' });
+  }
+
+  /** How often each model call of a run was charged, by call id. */
+  async chargesOf(runId: string): Promise<Readonly<Record<string, number>>> {
+    const { charges } = (await this.send('charges')) as Charges;
+    const counts: Record<string, number> = {};
+    for (const charge of charges)
+      if (charge.runId === uuidOf(runId as RunId))
+        counts[charge.callId ?? 'unnamed'] = (counts[charge.callId ?? 'unnamed'] ?? 0) + 1;
+    return counts;
+  }
+
+  /** The requests that asked the model for work, in order of arrival, refused ones included. */
+  async callsOf(runId: string): Promise<readonly LoggedRequest[]> {
+    const log = (await this.send('requests')) as readonly LoggedRequest[];
+    const isOfRun = (line: LoggedRequest) => line.runId === uuidOf(runId as RunId);
+    return log.filter((line) => line.operation === 'create' && isOfRun(line));
+  }
+
+  private async send(route: string, init: RequestInit = {}): Promise<unknown> {
+    const signal = AbortSignal.timeout(10_000);
+    const answer = await fetch(`${this.url}/__sim/${route}`, { ...init, signal });
+    if (!answer.ok) throw new Error(`/__sim/${route}: ${answer.status} ${await answer.text()}`);
+    return answer.json();
+  }
+}

@@ -1,0 +1,173 @@
+/**
+ * Somebody outside Holdfast who reads all its topics from the beginning, each record as it lies in the log, and may put records
+ * there. Real Kafka, plain kafkajs; of Holdfast it takes only the names of topics and groups.
+ */
+import kafkajs, { type Admin, type Consumer, type IHeaders, type Producer } from 'kafkajs';
+import { consumerGroups, retryTopics, topics } from '#libs/contracts';
+import { KafkaConnection, silentLog } from '#libs/messaging';
+import { eventually } from './eventually.js';
+import { kafkaBrokers } from './stack.js';
+
+/** A record as it lies in the log. `topic` is the logical name. */
+export interface SeenRecord {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: string;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly headers: IHeaders;
+}
+
+export type NewRecord = Omit<SeenRecord, 'offset'>;
+
+const retries = retryTopics.map(({ topic }) => topic);
+const allTopics: readonly string[] = [...Object.values(topics), ...retries];
+/** Who reads what. */
+const readers: readonly { readonly group: string; readonly topics: readonly string[] }[] = [
+  { group: consumerGroups.admitRuns, topics: [topics.runRequested] },
+  { group: consumerGroups.admitRetries, topics: retries },
+  { group: consumerGroups.projectRuns, topics: [topics.runEvents] },
+];
+
+export class TopicWatch {
+  readonly seen: SeenRecord[] = [];
+  private readonly reached = new Map<string, bigint>();
+
+  private constructor(
+    private readonly kafka: KafkaConnection,
+    private readonly admin: Admin,
+    private readonly consumer: Consumer,
+    private readonly producer: Producer,
+  ) {}
+
+  static async open(topicPrefix: string): Promise<TopicWatch> {
+    const kafka = new KafkaConnection({
+      ...{ brokers: kafkaBrokers(), clientId: 'outside', topicPrefix, log: silentLog },
+    });
+    const client = kafka.newClient();
+    const watch = new TopicWatch(
+      kafka,
+      client.admin(),
+      client.consumer({ groupId: `${topicPrefix}outside`, maxWaitTimeInMs: 250 }),
+      client.producer({ createPartitioner: kafkajs.Partitioners.DefaultPartitioner }),
+    );
+    await watch.start();
+    return watch;
+  }
+
+  /** Records of one run by their key, in the order in which they were read. */
+  of(topic: string, runId: string): SeenRecord[] {
+    return this.seen.filter((each) => each.topic === topic && each.key?.toString() === runId);
+  }
+
+  /** The first record, past or future, that fits. */
+  async first(
+    what: string,
+    fits: (record: SeenRecord) => boolean,
+    withinMs?: number,
+  ): Promise<SeenRecord> {
+    return eventually(what, () => this.seen.find(fits), withinMs);
+  }
+
+  /** Resolves when everything has been read that is on the topics now. */
+  async upToDate(): Promise<void> {
+    const ends = await this.ends(allTopics);
+    const missing = () => [...ends].filter(([place, end]) => (this.reached.get(place) ?? 0n) < end);
+    await eventually('the outside reader is at the end', () => missing().length === 0);
+  }
+
+  async send(records: readonly NewRecord[]): Promise<void> {
+    const byTopic = Map.groupBy(records, ({ topic }) => topic);
+    await this.producer.sendBatch({
+      acks: -1,
+      topicMessages: [...byTopic].map(([topic, batch]) => ({
+        topic: this.kafka.topicName(topic),
+        messages: batch.map(({ partition, key, value, headers }) => {
+          return { partition, key, value, headers };
+        }),
+      })),
+    });
+  }
+
+  /** Resolves when Holdfast's own consumers have settled and committed everything that is on their topics now. */
+  async settledByAll(withinMs = 30_000): Promise<void> {
+    for (const { group, topics } of readers) {
+      const ends = await this.ends(topics);
+      await eventually(
+        `group ${group} has committed all of its topics`,
+        async () => {
+          const committed = await this.committed(group, topics);
+          return [...ends].every(
+            ([place, end]) => end === 0n || (committed.get(place) ?? 0n) >= end,
+          );
+        },
+        withinMs,
+      );
+    }
+  }
+
+  /** The position that Holdfast's group has committed, by "topic/partition". */
+  async committed(group: string, ofTopics: readonly string[]): Promise<Map<string, bigint>> {
+    const answer = await this.admin.fetchOffsets({
+      groupId: this.kafka.groupName(group),
+      topics: ofTopics.map((topic) => this.kafka.topicName(topic)),
+    });
+    return new Map(
+      answer.flatMap(({ topic, partitions }) =>
+        partitions.map(({ partition, offset }): [string, bigint] => [
+          placeOf(this.kafka.logicalTopic(topic), partition),
+          BigInt(offset),
+        ]),
+      ),
+    );
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([
+      this.consumer.disconnect(),
+      this.producer.disconnect(),
+      this.admin.disconnect(),
+    ]);
+  }
+
+  private async start(): Promise<void> {
+    await Promise.all([this.admin.connect(), this.producer.connect(), this.consumer.connect()]);
+    await this.consumer.subscribe({
+      topics: allTopics.map((topic) => this.kafka.topicName(topic)),
+      fromBeginning: true,
+    });
+    await this.consumer.run({
+      eachMessage: async ({ topic: name, partition, message }) => {
+        const topic = this.kafka.logicalTopic(name);
+        const { offset, key, value, headers = {} } = message;
+        this.seen.push({ topic, partition, offset, key, value, headers });
+        this.reached.set(placeOf(topic, partition), BigInt(offset) + 1n);
+      },
+    });
+  }
+
+  private async ends(ofTopics: readonly string[]): Promise<Map<string, bigint>> {
+    const ends = new Map<string, bigint>();
+    for (const topic of ofTopics)
+      for (const { partition, high } of await this.admin.fetchTopicOffsets(
+        this.kafka.topicName(topic),
+      ))
+        ends.set(placeOf(topic, partition), BigInt(high));
+    return ends;
+  }
+}
+
+export function placeOf(topic: string, partition: number): string {
+  return `${topic}/${partition}`;
+}
+
+/** A header's text; undefined where there is none. */
+export function headerOf(record: SeenRecord, name: string): string | undefined {
+  return record.headers[name]?.toString();
+}
+
+export function headersOf(record: SeenRecord): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(record.headers).map(([name, value]) => [name, String(value)]),
+  );
+}
