@@ -4,7 +4,7 @@
  * (K1) All leases are renewed in one statement, over an explicit list of (run, fence): a claim that we do not know of, because
  *      the answer to its commit was lost, is not renewed.
  * (K2) A lease counts from before the renewal was sent. When it is older than the lease less a margin, by the monotonic clock,
- *      the work on that run is aborted here, before anybody else can have taken it.
+ *      the work on that run is aborted here, before anybody else can have taken it; also while a renewal is still unanswered.
  * (K3) A run that turns out to be somebody else's is aborted at once; not so while its last write is on its way, which gives
  *      the run out of our hands by itself.
  */
@@ -12,7 +12,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FieldLog } from '#libs/process';
 import type { Claim } from './claim.js';
-import type { LeasesStore } from './leases.store.js';
+import type { LeaseAnswer, LeasesStore } from './leases.store.js';
 
 export interface KeeperTiming {
   readonly leaseMs: number;
@@ -48,6 +48,7 @@ export class Keeper {
   private readonly held = new Map<string, HeldLease>();
   private readonly stopping = new AbortController();
   private running: Promise<void> = Promise.resolve();
+  private renewing = false;
 
   constructor(
     private readonly store: LeasesStore,
@@ -67,13 +68,12 @@ export class Keeper {
 
   /** @param claimedAtMs monotonic instant before the claim was sent (K2) */
   hold(claim: Claim, claimedAtMs: number): Lease {
-    const lease = new HeldLease(
-      claim,
-      claimedAtMs,
-      this.timing.leaseMs - this.timing.marginMs,
-      () => this.held.delete(claim.run.run_id),
+    const { run_id: runId } = claim.run;
+    this.held.get(runId)?.abort('lease_lost'); // (K4)
+    const lease = new HeldLease(claim, claimedAtMs, aliveForMs(this.timing), (lost) =>
+      this.letGo(lost),
     );
-    this.held.set(claim.run.run_id, lease);
+    this.held.set(runId, lease);
     return lease;
   }
 
@@ -90,23 +90,38 @@ export class Keeper {
   }
 
   private async keep(signal: AbortSignal): Promise<void> {
-    let renewedAtMs = performance.now();
+    let sentAtMs = performance.now();
+    let renewal = Promise.resolve();
     while (!signal.aborted) {
       await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
       this.abortOutlived(); // (K2)
-      if (performance.now() - renewedAtMs < this.timing.renewMs || this.held.size === 0) continue;
-      renewedAtMs = performance.now();
-      try {
-        await this.renew(renewedAtMs);
-      } catch (error) {
-        this.log.warn({ error: String(error) }, 'leases could not be renewed; trying again');
-      }
+      if (performance.now() - sentAtMs < this.timing.renewMs || this.held.size === 0) continue;
+      if (this.renewing) continue;
+      sentAtMs = performance.now();
+      renewal = this.renew(sentAtMs);
+    }
+    await renewal;
+  }
+
+  /** Never rejects: leases that are not renewed run out. */
+  private async renew(sentAtMs: number): Promise<void> {
+    const leases = [...this.held.values()];
+    this.renewing = true;
+    try {
+      const answers = await this.store.renew(leases.map(({ claim }) => claim)); // (K1)
+      this.take(answers, leases, sentAtMs);
+    } catch (error) {
+      this.log.warn({ error: String(error) }, 'leases could not be renewed; trying again');
+    } finally {
+      this.renewing = false;
     }
   }
 
-  private async renew(sentAtMs: number): Promise<void> {
-    const leases = [...this.held.values()];
-    const answers = await this.store.renew(leases.map(({ claim }) => claim)); // (K1)
+  private take(
+    answers: readonly LeaseAnswer[],
+    leases: readonly HeldLease[],
+    sentAtMs: number,
+  ): void {
     const byRun = new Map(answers.map((answer) => [answer.runId, answer]));
     for (const lease of leases) {
       const answer = byRun.get(lease.claim.run.run_id);
@@ -122,12 +137,17 @@ export class Keeper {
     }
   }
 
+  /** One that was let go meanwhile is not lost: its run has been written down. */
   private lose(lease: HeldLease): void {
-    if (lease.signal.aborted) return;
     const { run_id: runId, tenant } = lease.claim.run;
+    if (lease.signal.aborted || this.held.get(runId) !== lease) return;
     this.log.warn({ runId, tenant, fence: lease.claim.fence }, 'lease lost; work on it is stopped');
     lease.abort('lease_lost');
   }
+}
+
+function aliveForMs({ leaseMs, marginMs }: KeeperTiming): number {
+  return leaseMs - marginMs;
 }
 
 class HeldLease implements Lease {
@@ -138,7 +158,7 @@ class HeldLease implements Lease {
     readonly claim: Claim,
     private confirmedAtMs: number,
     private readonly aliveForMs: number,
-    private readonly onAbort: () => void,
+    private readonly onLost: (lease: Lease) => void,
   ) {}
 
   get signal(): AbortSignal {
@@ -160,7 +180,7 @@ class HeldLease implements Lease {
   abort(reason: AbortReason): void {
     if (this.signal.aborted) return;
     // A lost lease is not kept any longer; a released or expired run is, until its last write is done.
-    if (reason === 'lease_lost') this.onAbort();
+    if (reason === 'lease_lost') this.onLost(this);
     this.controller.abort(new WorkAbortedError(reason));
   }
 }
