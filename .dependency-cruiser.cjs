@@ -1,16 +1,16 @@
-/** The import rules of docs/architecture.md, as data. Package rules bind apps/ and libs/; dev/ and test/ may use anything. */
+/** The import rules of docs/architecture.md, as data. Package rules bind apps/ and libs/; dev/, bench/ and test/ may use anything. */
 const lib = (name) => `^libs/${name}/`;
 const npm = (name) => `(^|/)node_modules/${name}(/|$)`;
 
 module.exports = {
   forbidden: [
     { name: 'no-cycles', severity: 'error', from: { path: '^(apps|libs)/' }, to: { circular: true } },
-    { name: 'libs-never-import-apps', severity: 'error', from: { path: '^libs/' }, to: { path: '^(apps|dev|test)/' } },
+    { name: 'libs-never-import-apps', severity: 'error', from: { path: '^libs/' }, to: { path: '^(apps|dev|bench|test)/' } },
     { name: 'apps-never-import-each-other', severity: 'error', from: { path: '^apps/([^/]+)/' }, to: { path: '^apps/', pathNot: '^apps/$1/' } },
-    { name: 'apps-never-import-dev', severity: 'error', from: { path: '^apps/' }, to: { path: '^(dev|test)/' } },
+    { name: 'apps-never-import-dev', severity: 'error', from: { path: '^apps/' }, to: { path: '^(dev|bench|test)/' } },
     {
       name: 'libs-are-entered-by-their-front-door', severity: 'error',
-      from: { path: '^(apps|dev|test)/' }, to: { path: '^libs/[^/]+/src/', pathNot: '^libs/[^/]+/src/index\\.ts$' },
+      from: { path: '^(apps|dev|bench|test)/' }, to: { path: '^libs/[^/]+/src/', pathNot: '^libs/[^/]+/src/index\\.ts$' },
     },
     {
       name: 'other-libs-are-entered-by-their-front-door', severity: 'error',

@@ -41,6 +41,7 @@ describe('the catalogue of workflows', () => {
   it("holds this build's workflows", () => {
     expect(workflows.names().map((name) => [name, workflows.latest(name)?.version])).toEqual([
       ['answer', 1],
+      ['quick-answer', 1],
       ['tender-compliance', 1],
     ]);
   });

@@ -1,6 +1,6 @@
 /** The workflows of this build. */
-import { answer } from './answer/answer.js';
+import { answer, quickAnswer } from './answer/answer.js';
 import { WorkflowCatalogue } from './catalogue.js';
 import { tenderCompliance } from './tender-compliance/tender-compliance.js';
 
-export const workflows = new WorkflowCatalogue([answer, tenderCompliance]);
+export const workflows = new WorkflowCatalogue([answer, quickAnswer, tenderCompliance]);

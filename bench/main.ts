@@ -1,0 +1,64 @@
+/**
+ * `npm run bench [-- --runs 5000]`: Holdfast beside a plain baseline, one after the other on fresh servers, on a model that
+ * answers at once. Figures of different machines can't be compared; the two ratios at the end can.
+ */
+import { listenForInterruption } from '../dev/stack/interruption.js';
+import { measure, type Figures, type Workload } from './measure.js';
+import { baseline, holdfastBackground, holdfastForeground } from './systems.js';
+
+const log = (line: string) => console.log(line);
+const signal = listenForInterruption(log);
+const work: Workload = {
+  runs: numberAfter('--runs', 5_000),
+  callers: 64,
+  steady: { perSecond: 20, runs: 200 },
+};
+
+const figures: Figures[] = [];
+for (const system of [baseline, holdfastForeground, holdfastBackground]) {
+  log(`── ${system.name}: ${work.runs} runs from ${work.callers} callers, then 20 runs/s`);
+  figures.push(await measure(system, work, log, signal));
+}
+print(figures);
+process.exit(0);
+
+function print(all: readonly Figures[]): void {
+  const [plain, holdfast] = all;
+  if (!plain || !holdfast) return;
+  console.table(Object.fromEntries(all.map((each) => [each.system, rowOf(each)])));
+  log(`ratio completed/s: ${(holdfast.completedPerSecond / plain.completedPerSecond).toFixed(2)}`);
+  log(`ratio cpu/run: ${(cpuOf(holdfast) / cpuOf(plain)).toFixed(2)}`);
+}
+
+function rowOf(figures: Figures): Record<string, string> {
+  const { cpuMsPerRun, memoryMiB } = figures;
+  const round = (value: number | undefined) => (value ?? 0).toFixed(2);
+  return {
+    'accepted/s': figures.acceptedPerSecond.toFixed(0),
+    'completed/s': figures.completedPerSecond.toFixed(0),
+    'accept p50/p99 ms': pair(figures.acceptMs),
+    'seen p50/p99 ms': pair(figures.seenMs),
+    'seen at 20/s': pair(figures.steadySeenMs),
+    'CPU ms/run': round(cpuOf(figures)),
+    'api + worker + postgres + kafka': ['api', 'worker', 'postgres', 'kafka']
+      .map((name) => round(cpuMsPerRun[name]))
+      .join(' + '),
+    'MiB api + worker': `${(memoryMiB.api ?? 0).toFixed(0)} + ${(memoryMiB.worker ?? 0).toFixed(0)}`,
+  };
+}
+
+function pair({ p50, p99 }: { p50: number; p99: number }): string {
+  return `${p50.toFixed(1)} / ${p99.toFixed(1)}`;
+}
+
+function cpuOf({ cpuMsPerRun }: Figures): number {
+  return Object.values(cpuMsPerRun).reduce((sum, each) => sum + each, 0);
+}
+
+function numberAfter(flag: string, fallback: number): number {
+  const index = process.argv.indexOf(flag);
+  const value = index < 0 ? fallback : Number(process.argv[index + 1]);
+  if (Number.isInteger(value) && value > 0) return value;
+  console.error(`${flag} takes a whole number from 1`);
+  process.exit(2);
+}

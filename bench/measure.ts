@@ -1,0 +1,158 @@
+/** One system on servers of its own: started, warmed up, loaded, read off, ended. */
+import { chmod, mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runApp, startApp, type AppSpec } from '../dev/start/app-children.js';
+import { choosePort } from '../dev/stack/ports.js';
+import type { Log } from '../dev/stack/progress.js';
+import { startStack } from '../dev/stack/start-stack.js';
+import { Supervisor } from '../dev/stack/supervisor.js';
+import { childRunning, cpuSecondsOf, memoryMiBOf } from './cpu.js';
+import { submitAll, submitSteadily } from './load.js';
+import { OutsideConsumer } from './outside-consumer.js';
+import type { System } from './systems.js';
+
+export interface Workload {
+  readonly runs: number;
+  readonly callers: number;
+  /** Runs a second for the latency at low load, and for how many of them. */
+  readonly steady: { readonly perSecond: number; readonly runs: number };
+}
+
+export interface Figures {
+  readonly system: string;
+  readonly acceptedPerSecond: number;
+  readonly completedPerSecond: number;
+  readonly acceptMs: Percentiles;
+  readonly seenMs: Percentiles;
+  /** At low load. */
+  readonly steadySeenMs: Percentiles;
+  /** Milliseconds of CPU per run, by process; the simulator and the callers are not in it. */
+  readonly cpuMsPerRun: Readonly<Record<string, number>>;
+  readonly memoryMiB: Readonly<Record<string, number>>;
+}
+
+export interface Percentiles {
+  readonly p50: number;
+  readonly p99: number;
+}
+
+const WARM_UP_RUNS = 500;
+const COMPLETED_WITHIN_MS = 300_000;
+
+export async function measure(
+  system: System,
+  work: Workload,
+  log: Log,
+  signal: AbortSignal,
+): Promise<Figures> {
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast-bench-'));
+  await chmod(folder, 0o711); // started by root, Postgres runs as another user, who must get in
+  const supervisor = await Supervisor.open(folder, log);
+  supervisor.removeInTheEnd(folder);
+  try {
+    const logFolder = join(folder, 'logs');
+    const stack = await startStack({
+      ...{ supervisor, log, signal, throwAway: false, dataFolder: folder, logFolder, given: {} },
+      ports: { postgres: { kind: 'any' }, kafka: { kind: 'any' } },
+    });
+    const starter = { supervisor, logFolder, log, signal };
+    const start = async (app: AppSpec) => (await startApp(starter, app)).pid;
+    const simulatorPort = await freePort('the simulator');
+    await start(simulatorOn(simulatorPort));
+    const servers = { ...stack, openAiUrl: `http://127.0.0.1:${simulatorPort}/v1` };
+    for (const step of system.preparations(servers)) await runApp(starter, step);
+    const port = await freePort('the api');
+    const pids: Record<string, number> = {};
+    for (const app of system.apps(servers, port)) pids[app.name] = await start(app);
+    const backend = {
+      postgres: await childRunning('/postgres', process.pid),
+      kafka: await childRunning('kafka.Kafka', process.pid),
+    };
+    return await load(system, work, `http://127.0.0.1:${port}`, stack.kafkaBrokers, {
+      ...pids,
+      ...backend,
+    });
+  } finally {
+    await supervisor.close();
+  }
+}
+
+async function load(
+  system: System,
+  work: Workload,
+  url: string,
+  brokers: string,
+  pids: Readonly<Record<string, number>>,
+): Promise<Figures> {
+  const { submissionOf, completedTopic, completedKeyOf } = system;
+  const outside = await OutsideConsumer.open(brokers, completedTopic, completedKeyOf);
+  try {
+    const warmUp = keysOf('warm', WARM_UP_RUNS);
+    await submitAll(url, warmUp, work.callers, submissionOf);
+    await outside.all(warmUp, COMPLETED_WITHIN_MS);
+
+    const keys = keysOf('run', work.runs);
+    const before = await cpuSecondsOf(pids);
+    const startedAtMs = performance.now();
+    const submitted = await submitAll(url, keys, work.callers, submissionOf);
+    await outside.all(keys, COMPLETED_WITHIN_MS);
+    const tookMs = performance.now() - startedAtMs;
+    const after = await cpuSecondsOf(pids);
+    const memoryMiB = await mapValues(pids, memoryMiBOf);
+
+    const { perSecond, runs } = work.steady;
+    const steadyKeys = keysOf('steady', runs);
+    const steady = await submitSteadily(url, steadyKeys, perSecond, submissionOf);
+    await outside.all(steadyKeys, COMPLETED_WITHIN_MS);
+    return {
+      system: system.name,
+      acceptedPerSecond: (work.runs / submitted.tookMs) * 1_000,
+      completedPerSecond: (work.runs / tookMs) * 1_000,
+      acceptMs: percentiles(submitted.acceptMs),
+      seenMs: percentiles(seenAfter(submitted.sentAtMs, outside)),
+      steadySeenMs: percentiles(seenAfter(steady.sentAtMs, outside)),
+      cpuMsPerRun: Object.fromEntries(
+        Object.keys(pids).map((name) => [
+          name,
+          (((after[name] ?? 0) - (before[name] ?? 0)) * 1_000) / work.runs,
+        ]),
+      ),
+      memoryMiB,
+    };
+  } finally {
+    await outside.close();
+  }
+}
+
+function keysOf(kind: string, count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `${kind}-${index}`);
+}
+
+function seenAfter(sentAtMs: ReadonlyMap<string, number>, outside: OutsideConsumer): number[] {
+  return [...sentAtMs].map(([key, sent]) => (outside.seenAtMs.get(key) ?? Infinity) - sent);
+}
+
+function percentiles(values: readonly number[]): Percentiles {
+  const sorted = [...values].sort((a, b) => a - b);
+  const at = (share: number) =>
+    sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN;
+  return { p50: at(0.5), p99: at(0.99) };
+}
+
+async function mapValues(
+  pids: Readonly<Record<string, number>>,
+  read: (pid: number) => Promise<number>,
+): Promise<Record<string, number>> {
+  const entries = Object.entries(pids).map(async ([name, pid]) => [name, await read(pid)] as const);
+  return Object.fromEntries(await Promise.all(entries));
+}
+
+async function freePort(what: string): Promise<number> {
+  return (await choosePort({ kind: 'any' }, what)).port;
+}
+
+function simulatorOn(port: number): AppSpec {
+  const env = { SIMULATOR_PORT: String(port), SIMULATOR_LATENCY_MS: '0' };
+  return { name: 'simulator', script: 'dev/simulator/main.js', env };
+}
