@@ -1,12 +1,22 @@
 /** `npm run generate` writes the pages that are drawn from code; `npm run generated` (`--check`) fails where one is out of date. */
-import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { repositoryRoot } from '../stack/repository.js';
+import { apiDocuments, jsonPage } from './api-documents.js';
 import { runLifecyclePage } from './run-lifecycle.js';
 
-const pages: Readonly<Record<string, () => string>> = {
+const pages: Readonly<Record<string, () => string | Promise<string>>> = {
   'docs/run-lifecycle.md': runLifecyclePage,
+  ...Object.fromEntries(
+    Object.entries(apiDocuments).map(([page, document]) => [
+      page,
+      () => jsonPage(join(repositoryRoot, page), document()),
+    ]),
+  ),
 };
+
+/** Holds generated pages only: what no code writes any more must go. */
+const GENERATED_FOLDER = 'docs/api/events';
 
 /** The page as it is committed; undefined where there is none. */
 async function committed(page: string): Promise<string | undefined> {
@@ -18,13 +28,28 @@ async function committed(page: string): Promise<string | undefined> {
 
 const isCheck = process.argv.includes('--check');
 for (const [page, write] of Object.entries(pages)) {
-  const text = write();
+  const text = await write();
   if ((await committed(page)) === text) continue;
   if (isCheck) {
     console.error(`${page} is not what the code says: run npm run generate, and commit it`);
     process.exitCode = 1;
   } else {
+    await mkdir(dirname(join(repositoryRoot, page)), { recursive: true });
     await writeFile(join(repositoryRoot, page), text);
     console.log(`${page}: written`);
+  }
+}
+
+for (const file of await readdir(join(repositoryRoot, GENERATED_FOLDER))) {
+  const page = `${GENERATED_FOLDER}/${file}`;
+  if (page in pages) continue;
+  if (isCheck) {
+    console.error(
+      `${page} is written by no code: run npm run generate, and commit that it is gone`,
+    );
+    process.exitCode = 1;
+  } else {
+    await rm(join(repositoryRoot, page));
+    console.log(`${page}: removed`);
   }
 }

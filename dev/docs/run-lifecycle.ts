@@ -39,7 +39,7 @@ const stateMeanings: Readonly<Record<RunStatus, string>> = {
 
 const triggerMeanings: Readonly<Record<RunTrigger, string>> = {
   submitted: 'a caller asked for it',
-  undecodable: 'the request names a workflow that the processors lack',
+  not_workable: 'the request names a workflow that the processors lack',
   has_to_wait: 'no worker was free for a second',
   claimed: 'a processor took it, or took it over',
   progressed: 'a step or an item is done, or a short wait began',

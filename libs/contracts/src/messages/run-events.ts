@@ -240,6 +240,8 @@ const eventClasses = {
 
 export type RunEventName = keyof typeof eventClasses;
 
+export const runEventNames = Object.keys(eventClasses) as readonly RunEventName[];
+
 export type RunEvent = {
   [Name in RunEventName]: {
     readonly name: Name;

@@ -60,3 +60,22 @@ export class RunRequested {
 
 /** On the dead-letter topic: a record of the work topics that could not be dispatched. Says why and where; holds no body. */
 export const DISPATCH_REFUSED = 'dev.holdfast.run.dispatch-refused.v1';
+
+export class DispatchRefused {
+  @IsString()
+  @IsNotEmpty()
+  code!: string;
+
+  /** Names the field, header or place that is wrong, never its content. */
+  @IsString()
+  reason!: string;
+
+  /** SHA-256 of the record's value in hex; null where the record could be read. */
+  @IsOptional()
+  @IsString()
+  bodyHash!: string | null;
+
+  @IsOptional()
+  @IsInt()
+  sizeBytes!: number | null;
+}

@@ -1,0 +1,78 @@
+/** Every message that Holdfast puts on Kafka: its name, its `ce_type`, its class, and what it says. */
+import {
+  DISPATCH_REFUSED,
+  DispatchRefused,
+  RUN_REQUESTED,
+  runEventClassOf,
+  runEventNames,
+  RunRequested,
+  wireTypeOf,
+  type RunEventName,
+} from '#libs/contracts';
+import { schemasOf, type ContractClass, type JsonSchema } from './class-schema.js';
+
+export interface DescribedMessage {
+  readonly name: string;
+  /** `ce_type` */
+  readonly wireType: string;
+  readonly contract: ContractClass;
+  readonly meaning: string;
+}
+
+const eventMeanings: Readonly<Record<RunEventName, string>> = {
+  RunQueued: 'The run has to wait for a worker.',
+  RunStarted: 'A processor works on the run.',
+  RunProgressed: 'Measured progress, at most once a second per run.',
+  RunRetryScheduled: 'The run is not running now; it will be tried again at `nextAttemptAt`.',
+  RunNeedsReview: 'Holdfast stopped on purpose; a person decides.',
+  RunCompleted: 'The result is stored. The one event that may hold model output.',
+  RunFailed: 'The run will not be tried again.',
+};
+
+/** Facts about runs, on the events topic. */
+export const eventMessages: readonly DescribedMessage[] = runEventNames.map((name) => ({
+  name,
+  wireType: wireTypeOf(name),
+  contract: runEventClassOf(name),
+  meaning: eventMeanings[name],
+}));
+
+/** On the work topics. */
+export const runRequested: DescribedMessage = {
+  name: 'RunRequested',
+  wireType: RUN_REQUESTED,
+  contract: RunRequested,
+  meaning: 'Asks the processor to carry a run. Holds references, no content.',
+};
+
+/** On the dead-letter topic of the work topics. */
+export const dispatchRefused: DescribedMessage = {
+  name: 'DispatchRefused',
+  wireType: DISPATCH_REFUSED,
+  contract: DispatchRefused,
+  meaning: 'A record of a work topic could not be dispatched. Says why and where; holds no body.',
+};
+
+export const allMessages: readonly DescribedMessage[] = [
+  ...eventMessages,
+  runRequested,
+  dispatchRefused,
+];
+
+/** The data of a message as a JSON Schema document that stands alone. Unknown fields are allowed: consumers ignore them. */
+export function messageSchemaDocument({ name, wireType, contract, meaning }: DescribedMessage) {
+  const { [contract.name]: own, ...parts } = schemasOf([contract], { refPrefix: '#/$defs/' });
+  return {
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    $id: `urn:holdfast:schema:${wireType}`,
+    title: name,
+    description: meaning,
+    ...own,
+    ...(Object.keys(parts).length > 0 && { $defs: parts }),
+  } satisfies JsonSchema;
+}
+
+/** `dev.holdfast.run.completed.v1` → `run.completed.v1.schema.json` */
+export function schemaFileName({ wireType }: DescribedMessage): string {
+  return `${wireType.replace(/^dev\.holdfast\./, '')}.schema.json`;
+}

@@ -1,0 +1,20 @@
+/** `docs/api/`: the schemas of messages and the documents of the API as the api serves them, in the form that the formatter keeps. */
+import { format, resolveConfig } from 'prettier';
+import {
+  allMessages,
+  messageSchemaDocument,
+  schemaFileName,
+} from '../../apps/api/src/describe-api/message-catalogue.js';
+
+/** File → what it holds. */
+export const apiDocuments: Readonly<Record<string, () => object>> = Object.fromEntries(
+  allMessages.map((message) => [
+    `docs/api/events/${schemaFileName(message)}`,
+    () => messageSchemaDocument(message),
+  ]),
+);
+
+export async function jsonPage(path: string, document: object): Promise<string> {
+  const style = await resolveConfig(path);
+  return format(JSON.stringify(document, null, 2), { ...style, parser: 'json' });
+}
