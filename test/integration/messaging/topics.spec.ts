@@ -1,4 +1,5 @@
 /** Real: Kafka. Stands in: nothing. */
+import kafkajs from 'kafkajs';
 import { createTopics, TopicDiffersError, waitForKafka, KafkaConnection } from '#libs/messaging';
 import { HOUR_MS, kafkaStack, log, topicSpec } from './messaging-stack.js';
 
@@ -45,6 +46,23 @@ it('refuses to take a topic for the one specified when its partitions or its clo
     'spec.other has 2 partitions, wanted 4',
     'spec.other has message.timestamp.type=CreateTime, wanted LogAppendTime',
   ]);
+});
+
+it('returns when every partition takes records, so that nobody is turned away at first', async () => {
+  const specs = Array.from({ length: 8 }, (_, index) => topicSpec(`spec.ready.${index}`, 12));
+  await createTopics(stack.kafka, specs);
+  const impatient = stack.kafka.newClient({ retry: { retries: 0 } });
+  const producer = impatient.producer({
+    createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
+  });
+  await producer.connect();
+  await producer.sendBatch({
+    topicMessages: specs.map(({ name, partitions }) => ({
+      topic: stack.kafka.topicName(name),
+      messages: Array.from({ length: partitions }, (_, partition) => ({ partition, value: '' })),
+    })),
+  });
+  await producer.disconnect();
 });
 
 it('sets retention as specified', async () => {
