@@ -13,7 +13,8 @@ export interface ViewChange {
   readonly waiting: Waiting | null;
   readonly next_attempt_at: string | null;
   readonly failure: RunFailure | null;
-  readonly progress?: RunProgress;
+  /** null once completed: what was told last may be short of the end. */
+  readonly progress?: RunProgress | null;
   readonly usage?: UsagePart;
   readonly result_ref?: string;
   /** Only the first start counts: see `foldChanges`. */
@@ -50,7 +51,7 @@ export function viewChangeOf(event: RunEvent): ViewChange {
     }
     case 'RunCompleted': {
       const { resultRef, usage } = event.data;
-      return { ...change, usage, result_ref: resultRef, ended_at: occurredAt };
+      return { ...change, usage, progress: null, result_ref: resultRef, ended_at: occurredAt };
     }
   }
 }

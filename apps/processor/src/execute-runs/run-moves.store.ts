@@ -106,6 +106,6 @@ function changeOf(row: ExecutionRow, fence: bigint, outcome: Outcome): Execution
         tries: row.tries + 1,
       };
     case 'released':
-      return { ...base, to: 'ready' };
+      return { ...base, to: 'ready', endedAs: 'released' };
   }
 }

@@ -11,7 +11,12 @@ export const MAX_LOST_LEASES = 3;
  */
 export function decideRescue(row: ExecutionRow): ExecutionChange {
   const lostLeases = row.lost_leases + 1;
-  const base: ExecutionChange = { ...unchanged(row), to: 'ready', lostLeases };
+  const base: ExecutionChange = {
+    ...unchanged(row),
+    to: 'ready',
+    endedAs: 'lease_lost',
+    lostLeases,
+  };
   if (lostLeases === 1) return base;
   const failure = leaseLost(row, lostLeases);
   if (lostLeases < MAX_LOST_LEASES) {

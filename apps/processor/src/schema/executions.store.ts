@@ -9,13 +9,14 @@
  *      in the order of their versions.
  * (X4) A change that takes the run out of its owner's hands raises the fence, of the row and of its calls, so that the owner
  *      can send nothing more.
+ * (X5) Only transitions of the domain's table are made: the docs and what callers see are drawn from the same table.
  */
 import type { RunEventName, UsagePart } from '#libs/contracts';
-import type { RunFailure, RunProgress, WaitingReason } from '#libs/domain';
+import { mayFollow, type RunFailure, type RunProgress, type WaitingReason } from '#libs/domain';
 import type { Outbox, OutboxMessage } from '#libs/messaging';
 import { bumpFences, usageOfRuns } from '#libs/openai-gateway';
 import { statement, type Tx } from '#libs/postgres';
-import type { ExecutionRow, ExecutionStatus } from './execution.js';
+import { publicStatusOf, type ExecutionRow, type ExecutionStatus } from './execution.js';
 import { deadLetterMessage, retryMessage, runEventMessage } from './run-messages.js';
 
 export interface ExecutionChange {
@@ -24,6 +25,8 @@ export interface ExecutionChange {
   readonly from: ExecutionStatus;
   readonly fence: bigint;
   readonly to: ExecutionStatus;
+  /** What the attempt is said to have ended with, where `to` does not tell; null: `to`. */
+  readonly endedAs: 'lease_lost' | 'released' | null;
   /** What it is called; null: nothing to tell. */
   readonly event: RunEventName | null;
   readonly attempt: number;
@@ -47,6 +50,7 @@ export function unchanged(row: ExecutionRow): ExecutionChange {
     from: row.status,
     fence: row.fence,
     to: row.status,
+    endedAs: null,
     event: null,
     attempt: row.attempt,
     tries: row.tries,
@@ -73,6 +77,7 @@ export async function changeExecutions(
   changes: readonly ExecutionChange[],
 ): Promise<ExecutionRow[]> {
   if (changes.length === 0) return [];
+  changes.forEach(requireAllowed); // (X5)
   const { rows } = await tx.query<ChangedRow>(CHANGE, columnsOf(changes));
   const byRun = new Map(changes.map((change) => [change.runId, change]));
   const changed = rows.map((row) => ({ row, change: byRun.get(row.run_id)! }));
@@ -84,7 +89,7 @@ export async function changeExecutions(
   await tx.query(END_ATTEMPTS, [
     left.map(({ row }) => row.run_id),
     left.map(({ change }) => change.fence),
-    left.map(({ change }) => change.to),
+    left.map(({ change }) => change.endedAs ?? change.to),
     left.map(({ change }) => jsonOrNull(change.failure)),
   ]);
   const usage = await usageOfEnded(tx, changed);
@@ -93,6 +98,20 @@ export async function changeExecutions(
     changed.flatMap(({ row, change }) => messagesOf(row, change, usage)),
   );
   return rows;
+}
+
+/** A bug: somebody decided what no run may do. Nothing is committed. */
+export class RunTransitionForbiddenError extends Error {
+  override readonly name = 'RunTransitionForbiddenError';
+  readonly code = 'run_transition_forbidden';
+  constructor(from: ExecutionStatus, to: ExecutionStatus) {
+    super(`a run may not go from ${from} to ${to}: see run-transitions.ts`);
+  }
+}
+
+function requireAllowed({ from, to }: ExecutionChange): void {
+  if (mayFollow(publicStatusOf(from), publicStatusOf(to))) return;
+  throw new RunTransitionForbiddenError(from, to);
 }
 
 type ChangedRow = ExecutionRow & { readonly now: Date };
@@ -193,7 +212,7 @@ const CHANGE = statement(
        first_failed_at = CASE WHEN c.failure IS NOT NULL THEN coalesce(e.first_failed_at, now()) ELSE e.first_failed_at END,
        next_attempt_at = CASE WHEN c.to_status IN ('retrying', 'ready')
                               THEN now() + make_interval(secs => c.delay_ms / 1000.0) END,
-       failure = CASE WHEN c.to_status IN ('completed', 'running') THEN NULL ELSE coalesce(c.failure, e.failure) END,
+       failure = CASE WHEN c.to_status = 'completed' THEN NULL ELSE coalesce(c.failure, e.failure) END,
        progress = coalesce(c.progress, e.progress),
        result_ref = coalesce(c.result_ref, e.result_ref),
        owner = CASE WHEN c.to_status = 'running' THEN e.owner END,

@@ -67,7 +67,7 @@ export const failureRules: Readonly<Record<FailureClass, FailureRule>> = {
   throttled: retry(false, 'the AI service is busy'),
   overloaded: retry(false, 'the AI service is overloaded'),
   contended: retry(false, 'another call of this run is still being worked on'),
-  lease_lost: retry(true, 'the worker that held this run stopped answering'),
+  lease_lost: retry(false, 'the worker that held this run stopped answering'),
 
   invalid_request: review('support', 'the AI service refused the request as Holdfast wrote it'),
   outcome_unknown: review('support', 'the answer to a paid call was lost on the way'),

@@ -72,6 +72,7 @@ describe('a retry', () => {
       'throttled',
       'overloaded',
       'contended',
+      'lease_lost',
     ]);
   });
 

@@ -79,7 +79,7 @@ const examples: readonly [run: Partial<DescribableRun>, text: string][] = [
   ],
   [
     { status: 'needs_review', failure: { class: 'billing' } },
-    'Needs review: the account with the AI service has run out of credit. Support has been told; the run is kept and can go on from where it stopped.',
+    'Needs review: the account with the AI service has run out of credit. Nothing more happens by itself; the run is kept as it is for support to decide.',
   ],
   [{ status: 'completed' }, 'Completed.'],
   [

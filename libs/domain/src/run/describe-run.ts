@@ -22,7 +22,7 @@ export function describeRun(run: DescribableRun, now: number): string {
     case 'retrying':
       return describeRetrying(run, now);
     case 'needs_review':
-      return `Needs review: ${becauseOf(run)}. Support has been told; the run is kept and can go on from where it stopped.`;
+      return `Needs review: ${becauseOf(run)}. Nothing more happens by itself; the run is kept as it is for support to decide.`;
     case 'completed':
       return 'Completed.';
     case 'failed':

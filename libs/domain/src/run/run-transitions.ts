@@ -3,7 +3,7 @@ import type { RunStatus } from './run-status.js';
 /** What moves a run from one state to the next. */
 export type RunTrigger =
   | 'submitted'
-  | 'undecodable'
+  | 'not_workable'
   | 'has_to_wait'
   | 'claimed'
   | 'progressed'
@@ -41,11 +41,11 @@ type Row = readonly [
 
 const table: readonly Row[] = [
   [null, 'submitted', 'queued', null, 'api'],
-  [null, 'undecodable', 'needs_review', 'RunNeedsReview', 'processor'],
 
   ['queued', 'has_to_wait', 'queued', 'RunQueued', 'processor'],
   ['queued', 'lane_paused', 'queued', 'RunWaiting', 'processor'],
   ['queued', 'claimed', 'running', 'RunStarted', 'processor'],
+  ['queued', 'not_workable', 'needs_review', 'RunNeedsReview', 'processor'],
   ['queued', 'cancelled', 'cancelled', 'RunCancelled', 'caller'],
 
   ['running', 'progressed', 'running', 'RunProgressed', 'processor'],
