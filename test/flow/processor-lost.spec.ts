@@ -1,0 +1,165 @@
+/**
+ * A processor that goes away: killed, killed before it could admit, drained. Real: api and processors as processes of their own,
+ * the signals sent to them, Postgres, Kafka. Stands in: the simulator for OpenAI, with a charge counter.
+ */
+import { topics, consumerGroups } from '#libs/contracts';
+import { uuidOf, type RunId } from '#libs/domain';
+import { eventually } from '../support/eventually.js';
+import { openFlow, type Flow } from '../support/flow.js';
+import { storyOf } from '../support/run-story.js';
+import { eightAfter, sections, slowTender } from '../support/slow-tender.js';
+import { placeOf } from '../support/topic-watch.js';
+
+let flow: Flow;
+beforeAll(async () => {
+  flow = await openFlow({ processors: 2, env: { PROCESSOR_DRAIN_MS: '1000' } });
+});
+afterAll(async () => flow?.close());
+afterEach(async () => flow.simulator.clearScript());
+
+it('kill -9 in the middle of 12 sections: another goes on within 15 s, new work within 8 s, each section is paid once', async () => {
+  const { runs, simulator, watch } = flow;
+  const id = await slowTender(flow, eightAfter(5_000));
+  const owner = await flow.ownerOf(id);
+  const before = await runs.history(id);
+  await owner.killHard();
+  const killedAt = performance.now();
+
+  const asked = await Promise.all(['a', 'b', 'c', 'd'].map((what) => runs.ask(`What is ${what}?`)));
+  await Promise.all(asked.map((run) => runs.completion(run.id)));
+  expect(performance.now() - killedAt).toBeLessThan(8_000);
+  await runs.streamUntil(id, 'sign of life', ({ version }) => version > before.length);
+  expect(performance.now() - killedAt).toBeLessThan(15_000);
+
+  const told = await runs.completion(id);
+  expect(told.map(({ type }) => type)).toContain('dev.holdfast.run.started.v1');
+  const charges = await simulator.chargesOf(id);
+  expect(Object.values(charges)).toEqual(Array(sections).fill(1));
+  expect(await simulator.callsOf(id)).toHaveLength(sections); // not even asked for again
+  await flow.published();
+  expect((await storyOf(watch, id)).at(-1)?.name).toBe('RunCompleted');
+  expect((await runs.view(id)).run).toMatchObject({ attempt: 1, status: 'completed' });
+  expect(await workersOf(id)).toEqual([
+    { pid: owner.pid, outcome: 'ready' },
+    { pid: survivorOf(owner.pid), outcome: 'completed' },
+  ]);
+  await flow.scene.startProcessor();
+}, 60_000);
+
+it('killed with a run that it could not admit yet: the offset was not committed, the run is not lost', async () => {
+  const { runs, watch, database } = flow;
+  const { release, holding } = holdExecutions();
+  await holding;
+  const { id } = await runs.ask('Is a parent company guarantee asked for?');
+  const requested = await watch.first('the request on its topic', (record) => {
+    return record.topic === topics.runRequested && record.key?.toString() === id;
+  });
+  // Behind it comes one that needs no admission. Once it is dealt with, a commit that does not wait would have passed the run.
+  const { topic, partition } = requested;
+  const behind = { key: Buffer.from('behind'), value: Buffer.from('no JSON'), headers: {} };
+  await watch.send([{ topic, partition, ...behind }]);
+  await watch.first('the dead letter of the record behind it', (record) => {
+    return record.topic === topics.runRequestedDeadLetters && record.key?.toString() === 'behind';
+  });
+  const committedMeanwhile = await eventually(
+    'a second of commits',
+    sampleFor(1_000, async () => {
+      const committed = await watch.committed(consumerGroups.admitRuns, [topic]);
+      return committed.get(placeOf(topic, partition)) ?? -1n;
+    }),
+  );
+  for (const position of committedMeanwhile)
+    expect(position).toBeLessThanOrEqual(BigInt(requested.offset));
+
+  await Promise.all(flow.scene.processors.map((processor) => processor.killHard()));
+  release();
+  const { rows } = await database.query(`SELECT FROM processor.executions WHERE run_id = $1`, [
+    uuidOf(id as RunId),
+  ]);
+  expect(rows).toEqual([]); // it was not admitted: only the topic has it
+  await flow.scene.startProcessor();
+  await runs.completion(id);
+  await flow.scene.startProcessor();
+}, 60_000);
+
+it('SIGTERM in the middle of 12 sections: it gives the run back and ends with 0, another finishes it, nothing is paid twice', async () => {
+  const { runs, simulator, watch, database } = flow;
+  const id = await slowTender(flow, eightAfter(5_000));
+  const owner = await flow.ownerOf(id);
+  expect(await owner.stop()).toEqual({ code: 0, signal: null });
+  const stoppedAt = performance.now();
+  const next = await flow.ownerOf(id);
+  expect(performance.now() - stoppedAt).toBeLessThan(3_000); // given back: nobody waited for a lease to run out
+  expect(next.pid).not.toBe(owner.pid);
+
+  await runs.completion(id);
+  expect(Object.values(await simulator.chargesOf(id))).toEqual(Array(sections).fill(1));
+  expect(await simulator.callsOf(id)).toHaveLength(sections);
+  await flow.published();
+  expect((await storyOf(watch, id)).at(-1)?.name).toBe('RunCompleted');
+  expect((await runs.view(id)).run).toMatchObject({ attempt: 1, failure: null });
+  expect(await workersOf(id)).toEqual([
+    { pid: owner.pid, outcome: 'ready' },
+    { pid: next.pid, outcome: 'completed' },
+  ]);
+  const { rows } = await database.query<{ saved: number }>(
+    `SELECT count(*)::int AS saved FROM processor.check_points WHERE run_id = $1`,
+    [uuidOf(id as RunId)],
+  );
+  expect(rows).toEqual([{ saved: sections }]);
+  await flow.scene.startProcessor();
+}, 60_000);
+
+it('finished sections stay finished by their check-points alone, should the ledger have forgotten their calls', async () => {
+  const { runs, simulator, database } = flow;
+  const id = await slowTender(flow, eightAfter(3_000));
+  const owner = await flow.ownerOf(id);
+  await owner.stop();
+  const { rowCount } = await database.query(
+    `DELETE FROM processor.calls c USING processor.check_points p
+     WHERE c.run_id = $1 AND (p.run_id, p.step, p.item) = (c.run_id, c.step, c.item)`,
+    [uuidOf(id as RunId)],
+  );
+  expect(rowCount).toBeGreaterThanOrEqual(3);
+  await runs.completion(id);
+  expect(Object.values(await simulator.chargesOf(id))).toEqual(Array(sections).fill(1));
+}, 60_000);
+
+/** Who carried the run, in order, and how it left each. */
+async function workersOf(runId: string): Promise<object[]> {
+  const { rows } = await flow.database.query<{ worker: string; outcome: string }>(
+    `SELECT worker, outcome FROM processor.attempts WHERE run_id = $1 ORDER BY fence`,
+    [uuidOf(runId as RunId)],
+  );
+  return rows.map(({ worker, outcome }) => ({ pid: Number(worker.split('.').at(-2)), outcome }));
+}
+
+function survivorOf(pid: number): number | undefined {
+  return flow.scene.processors.find((processor) => processor.pid !== pid)?.pid;
+}
+
+/** Nobody can write executions until the release. */
+function holdExecutions(): { release: () => void; holding: Promise<void> } {
+  let release: () => void = () => undefined;
+  const released = new Promise<void>((resolve) => (release = resolve));
+  const holding = new Promise<void>((resolve, reject) => {
+    flow.database
+      .transaction(async (tx) => {
+        await tx.query('LOCK TABLE processor.executions IN EXCLUSIVE MODE');
+        resolve();
+        await released;
+      })
+      .catch(reject);
+  });
+  return { release, holding };
+}
+
+/** Looks again and again for so long, and then gives all that was seen: for what must not happen. */
+function sampleFor<T>(forMs: number, look: () => Promise<T>): () => Promise<T[] | null> {
+  const seen: T[] = [];
+  const until = performance.now() + forMs;
+  return async () => {
+    seen.push(await look());
+    return performance.now() < until ? null : seen;
+  };
+}
