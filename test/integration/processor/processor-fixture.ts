@@ -1,0 +1,212 @@
+/**
+ * Real: Postgres with the processor's own tables, and every store of the processor. Stands in: nothing; Kafka is not needed, since
+ * nobody relays the outbox here: all that a run has told stays to be read.
+ * Several processors over one database are several sets of stores, each with its own name and its own connections.
+ */
+import { randomUUID } from 'node:crypto';
+import { parseRunEvent, workHeaders, type RunEventName } from '#libs/contracts';
+import { runIdOf, type RunFailure } from '#libs/domain';
+import { Outbox } from '#libs/messaging';
+import { Database } from '#libs/postgres';
+import { AdmitRunsStore } from '../../../apps/processor/src/admit-runs/admit-runs.store.js';
+import type { IncomingWork } from '../../../apps/processor/src/admit-runs/incoming-work.js';
+import { AnnounceWaitingStore } from '../../../apps/processor/src/execute-runs/announce-waiting.store.js';
+import { CheckPointsStore } from '../../../apps/processor/src/execute-runs/check-points.store.js';
+import { ClaimRunsStore } from '../../../apps/processor/src/execute-runs/claim-runs.store.js';
+import { LeasesStore } from '../../../apps/processor/src/execute-runs/leases.store.js';
+import { RunMovesStore } from '../../../apps/processor/src/execute-runs/run-moves.store.js';
+import { RescueRunsStore } from '../../../apps/processor/src/rescue-runs/rescue-runs.store.js';
+import type { ExecutionRow } from '../../../apps/processor/src/schema/index.js';
+import { freshDatabase } from '../../support/stack.js';
+
+export interface SpecProcessor {
+  readonly owner: string;
+  readonly admit: AdmitRunsStore;
+  readonly claims: ClaimRunsStore;
+  readonly leases: LeasesStore;
+  readonly moves: RunMovesStore;
+  readonly checkPoints: CheckPointsStore;
+  readonly rescue: RescueRunsStore;
+  readonly announce: AnnounceWaitingStore;
+}
+
+export interface ToldEvent {
+  readonly seq: bigint;
+  readonly runId: string;
+  readonly name: RunEventName;
+  readonly version: number;
+  readonly status: string;
+}
+
+export interface ToldMessage {
+  readonly topic: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export type StoredRow = ExecutionRow & { readonly lease_until: Date | null };
+
+export interface ProcessorFixture {
+  readonly database: Database;
+  processor(owner: string, options?: { leaseMs?: number }): SpecProcessor;
+  row(runId: string): Promise<StoredRow>;
+  /** What the run has told, in the order in which the relay would publish it. */
+  events(runId?: string): Promise<ToldEvent[]>;
+  /** Its retries and dead letters. */
+  sent(runId: string): Promise<ToldMessage[]>;
+  /** As if the time of the lease had passed. */
+  expire(...runIds: string[]): Promise<void>;
+  /** No runs, nothing told; lanes stay, as they do for the processor, and are all even. */
+  empty(): Promise<void>;
+  sql<Row = Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<Row[]>;
+  stop(): Promise<void>;
+}
+
+export const LEASE_MS = 10_000;
+
+export async function openProcessorFixture(): Promise<ProcessorFixture> {
+  const fresh = await freshDatabase('migrated');
+  const databases: Database[] = [];
+  const open = (name: string, maxConnections: number) => {
+    const opened = new Database({ url: fresh.url, applicationName: name, maxConnections });
+    databases.push(opened);
+    return opened;
+  };
+  const database = open('processor-spec', 4);
+  const outbox = new Outbox({ schema: 'processor', source: '/holdfast/processor' });
+  const sql = async <Row>(text: string, values: readonly unknown[] = []) =>
+    (await database.query<Row>(text, values)).rows;
+  return {
+    database,
+    sql,
+    processor: (owner, { leaseMs = LEASE_MS } = {}) => {
+      const own = open(owner, 4);
+      return {
+        owner,
+        admit: new AdmitRunsStore(own, outbox),
+        claims: new ClaimRunsStore(own, outbox, owner, leaseMs),
+        leases: new LeasesStore(own, owner, leaseMs),
+        moves: new RunMovesStore(own, outbox, { hint: () => undefined }),
+        checkPoints: new CheckPointsStore(own),
+        rescue: new RescueRunsStore(own, outbox),
+        announce: new AnnounceWaitingStore(own, outbox),
+      };
+    },
+    row: async (runId) => {
+      const rows = await sql<StoredRow>('SELECT * FROM processor.executions WHERE run_id = $1', [
+        runId,
+      ]);
+      return rows[0]!;
+    },
+    events: async (runId) => {
+      const rows = await sql<OutboxRow>(
+        `SELECT seq, headers, body FROM processor.outbox
+         WHERE topic = 'holdfast.run.events.v1' AND ($1::text IS NULL OR key = $1) ORDER BY seq`,
+        [runId === undefined ? null : runIdOf(runId)],
+      );
+      return rows.map(eventOf);
+    },
+    sent: async (runId) => {
+      const rows = await sql<OutboxRow & { topic: string }>(
+        `SELECT seq, topic, headers, body FROM processor.outbox
+         WHERE topic <> 'holdfast.run.events.v1' AND key = $1 ORDER BY seq`,
+        [runIdOf(runId)],
+      );
+      return rows.map(({ topic, headers }) => ({ topic, headers: headersOf(headers) }));
+    },
+    expire: async (...runIds) => {
+      await sql(
+        `UPDATE processor.executions SET lease_until = now() - interval '1 ms' WHERE run_id = ANY($1::uuid[])`,
+        [runIds],
+      );
+    },
+    empty: async () => {
+      await sql('TRUNCATE processor.executions, processor.calls, processor.outbox CASCADE');
+      await sql('UPDATE processor.lanes SET virtual_time = 0, weight = 1, paused = false');
+    },
+    stop: async () => {
+      await Promise.all(databases.map((each) => each.close()));
+      await fresh.drop();
+    },
+  };
+}
+
+interface OutboxRow {
+  readonly seq: bigint;
+  readonly headers: Buffer;
+  readonly body: Buffer;
+}
+
+function eventOf({ seq, headers, body }: OutboxRow): ToldEvent {
+  const data: unknown = JSON.parse(body.toString('utf8'));
+  const parsed = parseRunEvent({ type: headersOf(headers)['ce_type'] ?? '', data });
+  if (parsed.kind !== 'parsed') throw new Error(`unreadable event: ${JSON.stringify(parsed)}`);
+  const { name, data: event } = parsed.value;
+  return { seq, runId: event.runId, name, version: event.version, status: event.status };
+}
+
+function headersOf(headers: Buffer): Record<string, string> {
+  return JSON.parse(headers.toString('utf8')) as Record<string, string>;
+}
+
+export function aWork(changes: Partial<IncomingWork> & { tenant?: string } = {}): IncomingWork {
+  const { tenant = 'default', runId = randomUUID(), ...rest } = changes;
+  return {
+    runId,
+    dispatch: 1,
+    hop: 0,
+    request: {
+      runId: runIdOf(runId),
+      tenant,
+      workflow: 'answer',
+      workflowVersion: 1,
+      inputRef: 'cnt_input',
+      documents: [],
+      priority: 'batch',
+      deadlineAt: null,
+      reference: null,
+      labels: {},
+    },
+    model: 'gpt-5.2',
+    maxAttempts: 5,
+    traceparent: null,
+    origin: { topic: 'holdfast.run.requested.v1', partition: 0, offset: '1', timestamp: 1 },
+    unworkable: null,
+    ...rest,
+  };
+}
+
+export const aFailure = (changes: Partial<RunFailure> = {}): RunFailure => ({
+  class: 'throttled',
+  code: 'rate_limit_exceeded',
+  httpStatus: 429,
+  requestId: null,
+  responseId: null,
+  message: 'Rate limit reached',
+  fingerprint: 'f00d',
+  step: 'ask',
+  item: null,
+  itemsFailed: null,
+  ...changes,
+});
+
+export const retryLater = (delayMs: number) =>
+  ({
+    kind: 'retry_later',
+    delayMs,
+    attempt: 2,
+    reason: 'throttled',
+    failure: aFailure(),
+  }) as const;
+
+export const completed = { kind: 'completed', result: { ref: 'cnt_r', inline: null } } as const;
+
+export const progressed = (itemsDone: number) =>
+  ({
+    kind: 'progressed',
+    progress: { step: 'Extracting', stepsDone: 0, stepsTotal: 2, itemsDone, itemsTotal: 99 },
+  }) as const;
+
+export const dispatchOf = (message: ToldMessage) => ({
+  dispatch: Number(message.headers[workHeaders.dispatch]),
+  hop: Number(message.headers[workHeaders.hop]),
+});
