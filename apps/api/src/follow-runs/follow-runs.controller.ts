@@ -1,6 +1,7 @@
 import { Controller, Get, Headers, Param, Query, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { RunPage, RunView } from '#libs/contracts';
+import { RunWaits } from '../run-waits.js';
 import { runETagOf, runViewOf } from '../schema/index.js';
 import { tenantOf } from '../tenant.js';
 import { FollowRunsStore } from './follow-runs.store.js';
@@ -10,7 +11,10 @@ import { runNotFound, runUuidOf } from './run-address.js';
 /** Where runs stand: one, or a page of them. */
 @Controller('v1/runs')
 export class FollowRunsController {
-  constructor(private readonly runs: FollowRunsStore) {}
+  constructor(
+    private readonly runs: FollowRunsStore,
+    private readonly waits: RunWaits,
+  ) {}
 
   @Get()
   async list(
@@ -37,13 +41,14 @@ export class FollowRunsController {
   ): Promise<RunView | undefined> {
     const run = await this.runs.find(tenantOf(request), runUuidOf(runId));
     if (!run) throw runNotFound(runId);
-    const etag = runETagOf(run);
+    const view = await this.waits.viewOf(run, request, reply);
+    const etag = runETagOf(view);
     void reply.header('ETag', etag).header('Cache-Control', 'no-cache');
     if (isKnown(etag, known)) {
       void reply.code(304);
       return undefined;
     }
-    return runViewOf(run, Date.now());
+    return view;
   }
 }
 

@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { Database, Notifications } from '#libs/postgres';
 import { JsonLog } from '#libs/process';
+import { RunWaits } from '../run-waits.js';
 import { RUN_EVENTS_CHANNEL } from '../schema/index.js';
 import { FollowRunsController } from './follow-runs.controller.js';
 import { FollowRunsStore } from './follow-runs.store.js';
@@ -28,7 +29,12 @@ import { WatchHub } from './watch-hub.js';
         return hub;
       },
     },
+    {
+      provide: RunWaits,
+      inject: [FollowRunsStore, WatchHub],
+      useFactory: (store: FollowRunsStore, hub: WatchHub) => new RunWaits(store, hub),
+    },
   ],
-  exports: [WatchHub],
+  exports: [WatchHub, RunWaits],
 })
 export class FollowRunsModule {}

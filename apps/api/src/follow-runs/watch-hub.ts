@@ -52,6 +52,11 @@ export class WatchHub {
     }
   }
 
+  /** How many wait at this moment. */
+  get watchers(): number {
+    return this.waiting.size;
+  }
+
   /** There may be something new: look now. */
   hint(): void {
     if (this.reading) this.hinted = true;

@@ -59,8 +59,9 @@ export function runViewOf(run: RunRow, now: number): RunView {
  * Changes whenever the view does. Weak: the text for people also moves with the clock ("next try in about 40 s"),
  * which alone is no reason to send the view again.
  */
-export function runETagOf(run: Pick<RunRow, 'version' | 'revision'>): string {
-  return `W/"${run.version}.${run.revision}"`;
+export function runETagOf(view: Pick<RunView, 'version' | 'revision' | 'result'>): string {
+  const part = view.result === undefined ? '' : '.result'; // a view that holds it is not the same as one that does not
+  return `W/"${view.version}.${view.revision}${part}"`;
 }
 
 function describableOf(run: RunRow): DescribableRun {

@@ -2,10 +2,12 @@ import { Controller, Headers, HttpCode, Post, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { RunView, SubmitRunBody } from '#libs/contracts';
 import { contentRef, ContentStore, documentId } from '#libs/content';
+import { runIdOf } from '#libs/domain';
 import { uuidv7 } from '#libs/postgres';
 import { workflows, type Workflow } from '#libs/workflows';
 import { ProblemError } from '../problem-error.js';
-import { runViewOf, type RunRow } from '../schema/index.js';
+import { RunWaits } from '../run-waits.js';
+import type { RunRow } from '../schema/index.js';
 import { tenantOf } from '../tenant.js';
 import { traceparentOf } from '../trace.js';
 import { AcceptRunsStore } from './accept-runs.store.js';
@@ -20,6 +22,7 @@ export class SubmitRunsController {
   constructor(
     private readonly runs: AcceptRunsStore,
     private readonly contents: ContentStore,
+    private readonly waits: RunWaits,
   ) {}
 
   @Post()
@@ -35,7 +38,8 @@ export class SubmitRunsController {
 
     // A body that was accepted once is answered by its run for ever, even where today's checks would refuse it.
     const earlier = await this.runs.findByKey(tenant, idempotencyKey);
-    if (earlier && isSameBody(earlier, bodyHash)) return answer(reply, earlier, 'replayed');
+    if (earlier && isSameBody(earlier, bodyHash))
+      return this.answer(request, reply, earlier, 'replayed');
 
     const body = checkBody(request.body);
     if (earlier) throw keyReused(idempotencyKey);
@@ -56,9 +60,22 @@ export class SubmitRunsController {
     });
 
     const outcome = await this.runs.accept(newRun);
-    if (outcome.kind === 'accepted') return answer(reply, outcome.run, 'accepted');
-    if (isSameBody(outcome.run, bodyHash)) return answer(reply, outcome.run, 'replayed');
+    if (outcome.kind === 'accepted') return this.answer(request, reply, outcome.run, 'accepted');
+    if (isSameBody(outcome.run, bodyHash))
+      return this.answer(request, reply, outcome.run, 'replayed');
     throw keyReused(idempotencyKey);
+  }
+
+  /** At once, or when the run is settled where the caller prefers to wait. */
+  private answer(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    run: RunRow,
+    how: 'accepted' | 'replayed',
+  ): Promise<RunView> {
+    void reply.header('Location', `/v1/runs/${runIdOf(run.id)}`);
+    if (how === 'replayed') void reply.header('Idempotency-Replayed', 'true');
+    return this.waits.viewOf(run, request, reply);
   }
 
   private async checkDocuments(tenant: string, body: SubmitRunBody, workflow: Workflow) {
@@ -87,13 +104,6 @@ function jsonBodyOf(request: FastifyRequest): unknown {
 
 function isSameBody(run: RunRow, bodyHash: Buffer): boolean {
   return run.bodyHash?.equals(bodyHash) ?? false;
-}
-
-function answer(reply: FastifyReply, run: RunRow, how: 'accepted' | 'replayed'): RunView {
-  const view = runViewOf(run, Date.now());
-  void reply.header('Location', view.links.self);
-  if (how === 'replayed') void reply.header('Idempotency-Replayed', 'true');
-  return view;
 }
 
 function keyReused(idempotencyKey: string): ProblemError {

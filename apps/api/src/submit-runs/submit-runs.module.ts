@@ -3,6 +3,7 @@ import { ContentStore } from '#libs/content';
 import { Outbox } from '#libs/messaging';
 import { Database } from '#libs/postgres';
 import { CONTENT_DATABASE } from '../connections.module.js';
+import { FollowRunsModule } from '../follow-runs/follow-runs.module.js';
 import { AcceptRunsStore } from './accept-runs.store.js';
 import { DocumentsStore } from './documents.store.js';
 import { StoreDocumentsController } from './store-documents.controller.js';
@@ -10,6 +11,7 @@ import { SubmitRunsController } from './submit-runs.controller.js';
 
 /** The api *submits runs*: documents and requests in, run and outbox row in one transaction. */
 @Module({
+  imports: [FollowRunsModule], // for those who wait for the run they have asked for
   controllers: [SubmitRunsController, StoreDocumentsController],
   providers: [
     {

@@ -31,6 +31,8 @@ export interface RunView {
   readonly documents: readonly string[];
   readonly deadlineAt: string | null;
   readonly failure: RunFailure | null;
+  /** Only for callers who prefer to wait (`Prefer: wait=20`), once the run is completed, and where it is small; else see `links.result`. */
+  readonly result?: unknown;
   readonly createdAt: string;
   readonly startedAt: string | null;
   readonly endedAt: string | null;
