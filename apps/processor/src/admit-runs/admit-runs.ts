@@ -1,10 +1,15 @@
-/** Settles one work record: into our own tables, or to the dead letters. Resolves when that is committed. */
+/**
+ * Settles one work record: into our own tables, or to the dead letters. Resolves when that is committed; rejects only where the
+ * same record can succeed later. One that never could would hold its partition for ever.
+ */
 import type { OutboxRelay, ReceivedMessage, UndecodableRecord } from '#libs/messaging';
+import { isRowRejection } from '#libs/postgres';
 import type { FieldLog } from '#libs/process';
 import type { WorkflowCatalogue } from '#libs/workflows';
 import type { AdmitRunsStore } from './admit-runs.store.js';
 import { refusedRecord, undecodableRecord, type DeadRecordsStore } from './dead-records.store.js';
-import { readWork } from './incoming-work.js';
+import type { Admission } from './decide-admission.js';
+import { readWork, type IncomingWork } from './incoming-work.js';
 
 export interface AdmitRunsTools {
   readonly store: AdmitRunsStore;
@@ -24,8 +29,10 @@ export class AdmitRuns {
     if (read.kind === 'refused') {
       return this.bury(refusedRecord(message, read.code, read.reason));
     }
-    const admission = await this.tools.store.admit(read.work);
+    const admission = await this.write(read.work);
     switch (admission.kind) {
+      case 'row_refused':
+        return this.bury(refusedRecord(message, 'row_refused', ROW_REFUSED));
       case 'insert':
       case 'make_ready':
         this.tools.onReady();
@@ -46,6 +53,15 @@ export class AdmitRuns {
     return this.bury(undecodableRecord(record));
   }
 
+  private async write(work: IncomingWork): Promise<Admission | { readonly kind: 'row_refused' }> {
+    try {
+      return await this.tools.store.admit(work);
+    } catch (error) {
+      if (isRowRejection(error)) return { kind: 'row_refused' };
+      throw error;
+    }
+  }
+
   private async bury(dead: ReturnType<typeof undecodableRecord>): Promise<void> {
     await this.tools.deadRecords.bury(dead);
     this.tools.relay.hint();
@@ -53,3 +69,7 @@ export class AdmitRuns {
     this.tools.log.warn({ code, reason, ...record.position }, 'record sent to the dead letters');
   }
 }
+
+/** Postgres' own words may quote the value. */
+const ROW_REFUSED =
+  'Postgres refuses a value of it: a text with U+0000, a number or an instant out of range';

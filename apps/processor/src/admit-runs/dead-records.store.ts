@@ -55,22 +55,23 @@ export function undecodableRecord(record: UndecodableRecord): DeadRecord {
 }
 
 /** The id comes from the record's place in the log: the same record, delivered again, is the same dead letter. */
-function deadRecordMessage({ record, code, reason }: DeadRecord, now: Date): OutboxMessage {
+function deadRecordMessage({ record, code, ...dead }: DeadRecord, now: Date): OutboxMessage {
   const { topic, partition, offset, timestamp } = record.position;
   const place = `${topic}/${partition}/${offset}`;
-  const key = record.key ?? place;
+  const key = usableName(record.key) ?? place;
+  const reason = dead.reason.slice(0, MAX_REASON_CHARS);
   return {
     topic: topics.runRequestedDeadLetters,
     message: {
       id: createHash('sha256').update(place).digest('hex').slice(0, 32),
       type: DISPATCH_REFUSED,
-      subject: record.subject ?? key,
+      subject: usableName(record.subject) ?? key,
       key,
       time: now,
       headers: {
         [workHeaders.errorClass]: 'internal',
         [workHeaders.errorCode]: code,
-        [workHeaders.errorMessage]: reason.slice(0, 1_000),
+        [workHeaders.errorMessage]: reason,
         [workHeaders.originalTopic]: topic,
         [workHeaders.originalPartition]: String(partition),
         [workHeaders.originalOffset]: offset,
@@ -79,9 +80,18 @@ function deadRecordMessage({ record, code, reason }: DeadRecord, now: Date): Out
         [springDeadLetterHeaders.originalPartition]: String(partition),
         [springDeadLetterHeaders.originalOffset]: offset,
         [springDeadLetterHeaders.exceptionClass]: `holdfast.${code}`,
-        [springDeadLetterHeaders.exceptionMessage]: reason.slice(0, 1_000),
+        [springDeadLetterHeaders.exceptionMessage]: reason,
       },
       data: { code, reason, bodyHash: record.bodyHash, sizeBytes: record.sizeBytes },
     },
   };
+}
+
+const MAX_REASON_CHARS = 1_000;
+const MAX_NAME_CHARS = 200;
+
+/** A stranger's key or subject may be empty, a megabyte, or hold U+0000: no message of ours can bear it then. */
+function usableName(name: string | null): string | null {
+  const usable = name?.trim() && name.length <= MAX_NAME_CHARS && !name.includes('\0');
+  return usable ? name : null;
 }

@@ -1,0 +1,143 @@
+/**
+ * Real: Postgres, the processor's stores, decoding. Stands in: Kafka: records are handed over as they would be read.
+ * A record that is never settled holds its partition for ever: whatever comes in must be settled, by a row or by a dead letter.
+ */
+import { RUN_REQUESTED, workHeaders } from '#libs/contracts';
+import { decodeRecord, Outbox, type RawRecord } from '#libs/messaging';
+import { workflows } from '#libs/workflows';
+import { AdmitRuns } from '../../../apps/processor/src/admit-runs/admit-runs.js';
+import { DeadRecordsStore } from '../../../apps/processor/src/admit-runs/dead-records.store.js';
+import { aWork, openProcessorFixture, type ProcessorFixture } from './processor-fixture.js';
+
+let fixture: ProcessorFixture;
+let admitRuns: AdmitRuns;
+let ready = 0;
+
+beforeAll(async () => {
+  fixture = await openProcessorFixture();
+  const nothing = () => undefined;
+  admitRuns = new AdmitRuns({
+    store: fixture.processor('one').admit,
+    deadRecords: new DeadRecordsStore(
+      fixture.database,
+      new Outbox({ schema: 'processor', source: '/holdfast/processor' }),
+    ),
+    workflows,
+    relay: { hint: nothing },
+    log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
+    onReady: () => void ready++,
+  });
+});
+afterAll(() => fixture.stop());
+beforeEach(async () => {
+  await fixture.empty();
+  ready = 0;
+});
+
+let offset = 0;
+/** A good request, but for what is changed. */
+function aRecord(changes: Partial<RawRecord> = {}, data: object = {}): RawRecord {
+  const { request } = aWork();
+  const { runId } = request;
+  return {
+    topic: 'holdfast.run.requested.v1',
+    partition: 2,
+    offset: String(offset++),
+    timestamp: '1700000000000',
+    key: Buffer.from(runId),
+    value: Buffer.from(JSON.stringify({ ...request, ...data })),
+    ...changes,
+    headers: {
+      ...{ ce_specversion: '1.0', ce_id: 'x', ce_source: '/x', ce_type: RUN_REQUESTED },
+      ...{ ce_subject: runId, ce_time: '2026-01-01T00:00:00Z', [workHeaders.dispatch]: '1' },
+      ...changes.headers,
+    },
+  };
+}
+
+function settle(record: RawRecord): Promise<void> {
+  const decoded = decodeRecord(record);
+  return decoded.kind === 'message'
+    ? admitRuns.admit(decoded.message)
+    : admitRuns.undecodable(decoded);
+}
+
+async function deadLetters() {
+  const rows = await fixture.sql<{ key: string; headers: Buffer; body: Buffer }>(
+    `SELECT key, headers, body FROM processor.outbox WHERE topic = 'holdfast.run.requested.v1.dlt' ORDER BY seq`,
+  );
+  return rows.map(({ key, headers, body }) => {
+    const read = JSON.parse(headers.toString()) as Record<string, string>;
+    const data = JSON.parse(body.toString()) as { code: string };
+    return { key, code: data.code, id: read['ce_id'], headers: read, body: body.toString() };
+  });
+}
+
+const NUL = '\0';
+const strange: readonly [what: string, record: RawRecord, code: string][] = [
+  ['no value', aRecord({ value: null }), 'value_missing'],
+  ['a value that is no JSON', aRecord({ value: Buffer.from('{"a":') }), 'json_invalid'],
+  ['an empty key', aRecord({ key: Buffer.from('') }), 'key_missing'],
+  ['a key with U+0000', aRecord({ key: Buffer.from(NUL), value: null }), 'value_missing'],
+  ['an empty subject', aRecord({ headers: { ce_subject: '' } }), 'header_invalid'],
+  [
+    'a subject with U+0000',
+    aRecord({ headers: { ce_subject: NUL }, value: null }),
+    'value_missing',
+  ],
+  ['a key of a megabyte', aRecord({ key: Buffer.alloc(1_000_000, 'k') }), 'value_too_large'],
+  [
+    'a subject of a megabyte',
+    aRecord({ headers: { ce_subject: 's'.repeat(1e6) } }),
+    'value_too_large',
+  ],
+  [
+    'another type',
+    aRecord({ headers: { ce_type: 'dev.holdfast.run.cancelled.v9' } }),
+    'type_unknown',
+  ],
+  ['a type of 800 KB', aRecord({ headers: { ce_type: 't'.repeat(800_000) } }), 'type_unknown'],
+  ['a key that is not its run', aRecord({ key: Buffer.from('run_x') }), 'key_mismatch'],
+  ['another key, with U+0000', aRecord({ key: Buffer.from(NUL) }), 'key_mismatch'],
+  ['no dispatch', aRecord({ headers: { [workHeaders.dispatch]: '' } }), 'header_invalid'],
+  ['a tenant with U+0000', aRecord({}, { tenant: `a${NUL}b` }), 'row_refused'],
+  ['a workflow with U+0000', aRecord({}, { workflow: NUL }), 'row_refused'],
+  ['a trace with U+0000', aRecord({ headers: { traceparent: NUL } }), 'row_refused'],
+  ['a version that is no int4', aRecord({}, { workflowVersion: 3e9 }), 'row_refused'],
+  ['a deadline that Postgres cannot read', aRecord({}, { deadlineAt: '2026-W01' }), 'row_refused'],
+];
+
+describe('a record of the work topic with', () => {
+  it.each(strange)('%s is settled by a dead letter that says why', async (_what, record, code) => {
+    await Promise.all([settle(aRecord()), settle(record), settle(aRecord())]);
+    expect(ready).toBe(2);
+    expect(await deadLetters()).toMatchObject([
+      { code, headers: { 'x-holdfast-original-offset': record.offset } },
+    ]);
+  });
+});
+
+describe('a dead letter', () => {
+  it('is the same one when its record is delivered again', async () => {
+    const record = aRecord({ value: null });
+    await settle(record);
+    await settle(record);
+    const ids = (await deadLetters()).map(({ id }) => id);
+    expect(ids).toHaveLength(2);
+    expect(new Set(ids).size).toBe(1);
+  });
+
+  it('keeps the run together with its other records, where the key can be read', async () => {
+    const record = aRecord({ value: null });
+    await settle(record);
+    expect((await deadLetters())[0]?.key).toBe(record.key?.toString());
+  });
+
+  it('holds nothing of the body', async () => {
+    await settle(aRecord({}, { tenant: 7, reference: 'the secret' }));
+    await settle(aRecord({ value: Buffer.from('the secret') }));
+    const told = JSON.stringify(await deadLetters());
+    expect(told).toContain('data_invalid');
+    expect(told).not.toContain('secret');
+  });
+});
