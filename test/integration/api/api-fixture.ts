@@ -103,6 +103,20 @@ export async function startTestApi(
   };
 }
 
+export interface Replica {
+  readonly app: NestFastifyApplication;
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+/** A second api beside the first, on the same database and topics, as behind a load balancer. */
+export async function startReplicaOf({ settings, logged }: TestApi): Promise<Replica> {
+  const log = new JsonLog('warn', (line) => logged.push(line));
+  const app = await createApi(settings, log, (error) => logged.push(`fatal: ${error.message}`));
+  const url = await startApi(app, settings);
+  return { app, url, stop: () => app.close() };
+}
+
 /** For a spec that consumes what the api publishes. */
 export function kafkaConnectionFor(settings: ApiSettings): KafkaConnection {
   return new KafkaConnection({

@@ -3,6 +3,7 @@ import { Database, Notifications } from '#libs/postgres';
 import { JsonLog } from '#libs/process';
 import { RunWaits } from '../run-waits.js';
 import { RUN_EVENTS_CHANNEL } from '../schema/index.js';
+import { FollowEventsController } from './follow-events.controller.js';
 import { FollowRunsController } from './follow-runs.controller.js';
 import { FollowRunsStore } from './follow-runs.store.js';
 import { RunEventsController } from './run-events.controller.js';
@@ -11,7 +12,12 @@ import { WatchHub } from './watch-hub.js';
 
 /** Callers *follow runs*: views, pages, results, histories, streams; all read from the read model. */
 @Module({
-  controllers: [FollowRunsController, RunResultController, RunEventsController],
+  controllers: [
+    FollowRunsController,
+    RunResultController,
+    RunEventsController,
+    FollowEventsController,
+  ],
   providers: [
     {
       provide: FollowRunsStore,

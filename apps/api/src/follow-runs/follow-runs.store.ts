@@ -23,6 +23,12 @@ export interface RunFilter {
   readonly limit: number;
 }
 
+export interface RunStanding {
+  readonly id: string;
+  readonly status: RunStatus;
+  readonly version: number;
+}
+
 export interface RunResult {
   readonly status: RunStatus;
   readonly result: unknown;
@@ -45,6 +51,15 @@ export class FollowRunsStore {
     const values = [tenant, runUuid];
     const { rows } = await this.database.query<RunRow & RunResult>(FIND_RESULT, values);
     return rows[0];
+  }
+
+  /** How far these runs have come, by UUID; a run that is not the tenant's is not there. */
+  async findStanding(
+    tenant: string,
+    runUuids: readonly string[],
+  ): Promise<ReadonlyMap<string, RunStanding>> {
+    const { rows } = await this.database.query<RunStanding>(FIND_STANDING, [tenant, runUuids]);
+    return new Map(rows.map((row) => [row.id, row]));
   }
 
   /** Newest first: ids are UUIDv7, so a page is cut by id and stays where it is while new runs come. */
@@ -100,6 +115,11 @@ const FIND = statement(
 const FIND_RESULT = statement(
   'api.follow-runs.find-result',
   `SELECT ${RUN_COLUMNS}, r.result FROM api.runs r WHERE r.tenant = $1 AND r.id = $2`,
+);
+
+const FIND_STANDING = statement(
+  'api.follow-runs.find-standing',
+  'SELECT r.id, r.status, r.version FROM api.runs r WHERE r.tenant = $1 AND r.id = ANY($2::uuid[])',
 );
 
 const HISTORY = statement(

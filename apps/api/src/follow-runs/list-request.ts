@@ -31,7 +31,9 @@ export function nextPageOf(query: unknown, lastId: string): string {
 }
 
 /** A query is flat: its fields are named as parameters, not by pointer. */
-function badQuery(wrong: readonly Required<Pick<ProblemField, 'pointer' | 'message' | 'mend'>>[]) {
+export function badQuery(
+  wrong: readonly Required<Pick<ProblemField, 'pointer' | 'message' | 'mend'>>[],
+) {
   const errors = wrong.map(({ pointer, message, mend }) => ({
     parameter: pointer.slice(1),
     message,

@@ -13,3 +13,21 @@ export function runUuidOf(runId: string): string {
 export function runNotFound(runId: string): ProblemError {
   return new ProblemError('run_not_found', `There is no run ${runId}.`);
 }
+
+/** Some of the runs of a list. A run of another tenant is no run: nothing tells the two apart. */
+export function runsNotFound(runIds: readonly string[]): ProblemError {
+  const mend = 'Leave it out, or use the id that POST /v1/runs answered.';
+  const errors = runIds.map((runId) => ({
+    parameter: 'runs',
+    message: `names ${runId}, which is not a run`,
+    mend,
+  }));
+  return new ProblemError('run_not_found', `There is no run ${runIds.join(', nor ')}.`, { errors });
+}
+
+export function lastEventIdWrong(message: string): ProblemError {
+  const mend = 'Send the id of the last event that arrived, as it was, or leave the header out.';
+  return new ProblemError('invalid_header', `Last-Event-ID ${message}.`, {
+    errors: [{ header: 'Last-Event-ID', message, mend }],
+  });
+}

@@ -1,14 +1,13 @@
-import { Readable } from 'node:stream';
 import { Controller, Get, Headers, Param, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { RunHistory } from '#libs/contracts';
 import { isTerminal } from '#libs/domain';
-import { ProblemError } from '../problem-error.js';
 import { tenantOf } from '../tenant.js';
+import { sendEventStream } from './event-stream.js';
 import { FollowRunsStore } from './follow-runs.store.js';
-import { runNotFound, runUuidOf } from './run-address.js';
+import { lastEventIdWrong, runNotFound, runUuidOf } from './run-address.js';
 import { historyEntryOf } from './run-history.js';
-import { streamRun } from './stream-run.js';
+import { streamRuns, type StreamForm } from './stream-runs.js';
 import { WatchHub } from './watch-hub.js';
 
 /** `GET /v1/runs/{id}/events`: what happened as JSON, or as a stream for those who accept `text/event-stream`. */
@@ -42,31 +41,20 @@ export class RunEventsController {
     // 204 tells an EventSource not to come back: nothing more will ever happen.
     if (isTerminal(run.status) && afterVersion >= run.version)
       return void (await reply.code(204).send());
-    this.stream(reply, { tenant, runUuid, afterVersion });
-  }
-
-  private stream(
-    reply: FastifyReply,
-    run: { tenant: string; runUuid: string; afterVersion: number },
-  ): void {
-    const gone = new AbortController();
-    reply.raw.once('close', () => gone.abort());
-    void reply
-      .headers({
-        'Content-Type': 'text/event-stream; charset=utf-8',
-        'Cache-Control': 'no-cache, no-transform',
-        'X-Accel-Buffering': 'no',
-      })
-      .send(Readable.from(streamRun(this.hub, run, gone.signal)));
+    const followed = { tenant, runUuid, afterVersion, ended: false };
+    sendEventStream(request, reply, (gone) => streamRuns(this.hub, [followed], form, gone));
   }
 }
+
+/** One run has one version to remember: the id of an event is its version. */
+const form: StreamForm = {
+  idOf: (versions) => versions.join(),
+  entryOf: historyEntryOf,
+};
 
 /** What the client has seen; 0: nothing yet. */
 function versionOf(lastEventId: string | undefined): number {
   if (lastEventId === undefined || lastEventId === '') return 0;
   if (/^\d{1,9}$/.test(lastEventId)) return Number(lastEventId);
-  const mend = 'Send the id of the last event that arrived, as it was, or leave the header out.';
-  throw new ProblemError('invalid_header', 'Last-Event-ID is not the id of an event of a run.', {
-    errors: [{ header: 'Last-Event-ID', message: 'is not an event id', mend }],
-  });
+  throw lastEventIdWrong('is not the id of an event of a run');
 }

@@ -1,5 +1,6 @@
 import type { HistoryRow, Watch } from './follow-runs.store.js';
-import { streamRun } from './stream-run.js';
+import { historyEntryOf } from './run-history.js';
+import { streamRuns } from './stream-runs.js';
 import { WatchHub } from './watch-hub.js';
 
 /** Stands in for the read model: a history per run, and a read that can be held up or made to fail. */
@@ -34,6 +35,12 @@ const watch = (runUuid: string, afterVersion = 0): Watch => ({
   afterVersion,
 });
 
+const followed = (runUuid: string) => ({ ...watch(runUuid), ended: false });
+const form = {
+  idOf: (versions: readonly number[]) => versions.join('.'),
+  entryOf: historyEntryOf,
+};
+
 describe('the hub', () => {
   it('answers at once what is there, and later what comes, without a hint too', async () => {
     const histories = new Histories();
@@ -60,6 +67,18 @@ describe('the hub', () => {
     expect(histories.reads.map((watches) => watches.length)).toEqual([1, 3]);
     await new Promise((resolve) => setTimeout(resolve, 30));
     expect(histories.reads).toHaveLength(2);
+  });
+
+  it('answers each of those who wait for several runs with theirs only', async () => {
+    const histories = new Histories();
+    const hub = new WatchHub(histories, { everyMs: 5 });
+    const ofTwo = hub.nextOf([watch('a'), watch('b')], forever);
+    const ofOther = hub.nextOf([watch('c'), watch('d', 1)], forever);
+    histories.add('b');
+    histories.add('c');
+    histories.add('d');
+    expect(await ofTwo).toMatchObject([{ runId: 'b', version: 1 }]);
+    expect(await ofOther).toMatchObject([{ runId: 'c', version: 1 }]);
   });
 
   it('goes on after a read that failed', async () => {
@@ -93,8 +112,7 @@ describe('a stream', () => {
   it('beats while nothing happens, and ends after the event that ends the run', async () => {
     const histories = new Histories();
     const hub = new WatchHub(histories, { everyMs: 5 });
-    const run = { tenant: 'default', runUuid: 'a', afterVersion: 0 };
-    const stream = streamRun(hub, run, forever, 20);
+    const stream = streamRuns(hub, [followed('a')], form, forever, 20);
     expect((await stream.next()).value).toBe('retry: 1000\n\n');
     expect((await stream.next()).value).toBe(': heartbeat\n\n');
     histories.add('a');
@@ -104,12 +122,27 @@ describe('a stream', () => {
     expect(await stream.next()).toEqual({ done: true, value: undefined });
   });
 
+  it('of several runs says in each id what was seen of all, and ends with the last of them', async () => {
+    const histories = new Histories();
+    const hub = new WatchHub(histories, { everyMs: 5 });
+    histories.add('a');
+    histories.add('b', 'failed');
+    const stream = streamRuns(hub, [followed('a'), followed('b')], form, forever);
+    await stream.next();
+    expect((await stream.next()).value).toMatch(/^id: 1\.0\n/);
+    expect((await stream.next()).value).toMatch(/^id: 1\.1\n/);
+    const last = stream.next();
+    histories.add('a', 'completed');
+    expect((await last).value).toMatch(/^id: 2\.1\n/);
+    expect(await stream.next()).toMatchObject({ done: true });
+    expect(histories.reads.at(-1)?.map(({ runUuid }) => runUuid)).toEqual(['a']);
+  });
+
   it('ends when its client has gone, and when the process drains', async () => {
-    const run = { tenant: 'default', runUuid: 'a', afterVersion: 0 };
     const hub = new WatchHub(new Histories(), { everyMs: 5 });
     const gone = new AbortController();
-    const left = streamRun(hub, run, gone.signal, 60_000);
-    const drained = streamRun(hub, run, forever, 60_000);
+    const left = streamRuns(hub, [followed('a')], form, gone.signal, 60_000);
+    const drained = streamRuns(hub, [followed('a')], form, forever, 60_000);
     await Promise.all([left.next(), drained.next()]);
     const ends = [left.next(), drained.next()];
     gone.abort();

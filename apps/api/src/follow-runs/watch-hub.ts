@@ -11,7 +11,8 @@
  */
 import type { FollowRunsStore, HistoryRow, Watch } from './follow-runs.store.js';
 
-interface Waiting extends Watch {
+interface Waiting {
+  readonly watches: readonly Watch[];
   readonly resolve: (events: readonly HistoryRow[]) => void;
 }
 
@@ -37,10 +38,15 @@ export class WatchHub {
   }
 
   /** Events after `afterVersion`, as soon as there are any; none when `signal` fires or the hub is closed (H4). */
-  async next(watch: Watch, signal: AbortSignal): Promise<readonly HistoryRow[]> {
+  next(watch: Watch, signal: AbortSignal): Promise<readonly HistoryRow[]> {
+    return this.nextOf([watch], signal);
+  }
+
+  /** The same for someone who waits for several runs: what is new of any of them, in order within each run. */
+  async nextOf(watches: readonly Watch[], signal: AbortSignal): Promise<readonly HistoryRow[]> {
     if (this.closed || signal.aborted) return [];
     const { promise, resolve } = Promise.withResolvers<readonly HistoryRow[]>();
-    const waiting: Waiting = { ...watch, resolve };
+    const waiting: Waiting = { watches, resolve };
     const giveUp = () => this.answer(waiting, []);
     signal.addEventListener('abort', giveUp, { once: true });
     this.waiting.add(waiting);
@@ -84,14 +90,15 @@ export class WatchHub {
   }
 
   private async readOnce(): Promise<void> {
-    const watches = [...this.waiting];
-    if (watches.length === 0) return;
+    const everyone = [...this.waiting];
+    if (everyone.length === 0) return;
     try {
-      const found = await this.store.newEvents(watches);
-      watches.forEach((waiting, index) => {
-        const events = found[index] ?? [];
+      const found = await this.store.newEvents(everyone.flatMap(({ watches }) => watches));
+      let from = 0;
+      for (const waiting of everyone) {
+        const events = found.slice(from, (from += waiting.watches.length)).flat();
         if (events.length > 0) this.answer(waiting, events); // (H2)
-      });
+      }
     } catch (error) {
       this.options.onError?.(error); // (H3)
     }

@@ -4,4 +4,5 @@ export * from './check-fields.js';
 export * from './json-limits.js';
 export * from './submit-run.js';
 export * from './list-runs.js';
+export * from './follow-events.js';
 export * from './views.js';

@@ -31,6 +31,7 @@ export const problemKinds = {
   route_not_found: no(404, 'There is nothing at this address'),
   run_not_found: no(404, 'There is no such run'),
   method_not_allowed: no(405, 'This address does not take this method'),
+  not_acceptable: no(406, 'Nothing that the caller accepts is offered here'),
   run_not_completed: later(409, 'The run has no result yet'),
   run_without_result: no(409, 'The run ended without a result'),
   document_too_large: no(413, 'The document is too large'),

@@ -64,6 +64,11 @@ export interface RunHistoryEntry {
   readonly data: unknown;
 }
 
+/** One event of `GET /v1/events`: a history entry that says of which run. */
+export interface RunStreamEntry extends RunHistoryEntry {
+  readonly runId: string;
+}
+
 export interface RunHistory {
   readonly events: readonly RunHistoryEntry[];
 }

@@ -1,0 +1,89 @@
+import { Controller, Get, Headers, Query, Req, Res } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import {
+  checkFields,
+  FollowEventsQuery,
+  followedRunsOf,
+  type RunStreamEntry,
+} from '#libs/contracts';
+import { isTerminal, runIdOf, uuidOf } from '#libs/domain';
+import { negotiate } from '../negotiate.js';
+import { notAcceptable } from '../not-acceptable.js';
+import { tenantOf } from '../tenant.js';
+import { sendEventStream } from './event-stream.js';
+import { FollowRunsStore } from './follow-runs.store.js';
+import { badQuery } from './list-request.js';
+import { lastEventIdWrong, runsNotFound } from './run-address.js';
+import { historyEntryOf } from './run-history.js';
+import { placeIdOf, readPlaceId } from './stream-place.js';
+import { streamRuns, type FollowedRun, type StreamForm } from './stream-runs.js';
+import { WatchHub } from './watch-hub.js';
+
+const EVENT_STREAM = 'text/event-stream';
+
+/** `GET /v1/events?runs=a,b,c`: one stream for all the runs of a page, for browsers allow six connections per origin. */
+@Controller('v1/events')
+export class FollowEventsController {
+  constructor(
+    private readonly runs: FollowRunsStore,
+    private readonly hub: WatchHub,
+  ) {}
+
+  @Get()
+  async events(
+    @Query() query: unknown,
+    @Headers('last-event-id') lastEventId: string | undefined,
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    if (!negotiate(request.headers.accept, [EVENT_STREAM]))
+      throw notAcceptable('What happens to runs', [EVENT_STREAM]);
+    const uuids = runUuidsOf(query);
+    const seen = versionsOf(lastEventId, uuids);
+    const runs = await this.find(tenantOf(request), uuids, seen);
+    // 204 tells an EventSource not to come back: nothing more will ever happen.
+    if (runs.every(({ ended }) => ended)) return void (await reply.code(204).send());
+
+    const form: StreamForm = {
+      idOf: (versions) => placeIdOf(uuids, versions),
+      entryOf: (row): RunStreamEntry => ({ runId: runIdOf(row.runId), ...historyEntryOf(row) }),
+    };
+    sendEventStream(request, reply, (gone) => streamRuns(this.hub, runs, form, gone));
+  }
+
+  private async find(
+    tenant: string,
+    uuids: readonly string[],
+    seen: readonly number[],
+  ): Promise<FollowedRun[]> {
+    const found = await this.runs.findStanding(tenant, uuids);
+    const unknown = uuids.filter((uuid) => !found.has(uuid));
+    if (unknown.length > 0) throw runsNotFound(unknown.map(runIdOf));
+    return uuids.map((runUuid, index) => {
+      const afterVersion = seen[index] ?? 0;
+      const run = found.get(runUuid);
+      const ended = run !== undefined && isTerminal(run.status) && afterVersion >= run.version;
+      return { tenant, runUuid, afterVersion, ended };
+    });
+  }
+}
+
+/** In the order of ids, which is that of a place in the stream. */
+function runUuidsOf(query: unknown): string[] {
+  const checked = checkFields(FollowEventsQuery, { ...(query as object) });
+  if (checked.kind === 'invalid') throw badQuery(checked.wrong);
+  return (followedRunsOf(checked.value.runs) ?? []).map(uuidOf).sort();
+}
+
+function versionsOf(lastEventId: string | undefined, uuids: readonly string[]): readonly number[] {
+  if (lastEventId === undefined || lastEventId === '') return uuids.map(() => 0);
+  const place = readPlaceId(lastEventId, uuids);
+  switch (place.kind) {
+    case 'place':
+      return place.versions;
+    case 'unreadable':
+      throw lastEventIdWrong('is not the id of an event of this stream');
+    case 'other_runs':
+      throw lastEventIdWrong('is the id of an event of a stream of other runs');
+  }
+}
