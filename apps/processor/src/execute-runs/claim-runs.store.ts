@@ -90,7 +90,7 @@ const CLAIM = statement(
      WHERE NOT l.paused AND EXISTS (SELECT FROM processor.executions e WHERE ${READY_IN_LANE})
      ORDER BY behind, l.tenant, l.model LIMIT $4::int
    ), share AS MATERIALIZED (
-     SELECT tenant, model, behind, ceil($1::int * weight / sum(weight) OVER ())::int AS quota FROM lane
+     SELECT tenant, model, behind, ceil($1::float8 * weight / sum(weight) OVER ())::int AS quota FROM lane
    ), picked AS MATERIALIZED (
      SELECT p.run_id FROM share l CROSS JOIN LATERAL (
        SELECT e.run_id FROM processor.executions e WHERE ${READY_IN_LANE}
