@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { parseRunEvent, workHeaders, type RunEventName } from '#libs/contracts';
 import { runIdOf, type RunFailure } from '#libs/domain';
 import { Outbox } from '#libs/messaging';
-import { Database } from '#libs/postgres';
+import { Database, type DatabaseOptions, type Tx } from '#libs/postgres';
 import { AdmitRunsStore } from '../../../apps/processor/src/admit-runs/admit-runs.store.js';
 import type { IncomingWork } from '../../../apps/processor/src/admit-runs/incoming-work.js';
 import { AnnounceWaitingStore } from '../../../apps/processor/src/execute-runs/announce-waiting.store.js';
@@ -21,6 +21,7 @@ import { freshDatabase } from '../../support/stack.js';
 
 export interface SpecProcessor {
   readonly owner: string;
+  readonly database: Database;
   readonly admit: AdmitRunsStore;
   readonly claims: ClaimRunsStore;
   readonly leases: LeasesStore;
@@ -47,12 +48,18 @@ export type StoredRow = ExecutionRow & { readonly lease_until: Date | null };
 
 export interface ProcessorFixture {
   readonly database: Database;
-  processor(owner: string, options?: { leaseMs?: number }): SpecProcessor;
+  processor(owner: string, options?: { leaseMs?: number; maxConnections?: number }): SpecProcessor;
+  /** SQLSTATEs that any processor has met, those that its batchers mended by trying again too. */
+  readonly sqlStates: string[];
   row(runId: string): Promise<StoredRow>;
   /** What the run has told, in the order in which the relay would publish it. */
   events(runId?: string): Promise<ToldEvent[]>;
   /** Its retries and dead letters. */
   sent(runId: string): Promise<ToldMessage[]>;
+  /** Ready runs, straight into the table. */
+  insertReady(tenant: string, runs: number): Promise<void>;
+  /** A call of the run that waits at OpenAI. @returns its fence, when asked */
+  insertCall(runId: string, fence: bigint): Promise<() => Promise<bigint>>;
   /** As if the time of the lease had passed. */
   expire(...runIds: string[]): Promise<void>;
   /** No runs, nothing told; lanes stay, as they do for the processor, and are all even. */
@@ -66,8 +73,10 @@ export const LEASE_MS = 10_000;
 export async function openProcessorFixture(): Promise<ProcessorFixture> {
   const fresh = await freshDatabase('migrated');
   const databases: Database[] = [];
+  const sqlStates: string[] = [];
   const open = (name: string, maxConnections: number) => {
-    const opened = new Database({ url: fresh.url, applicationName: name, maxConnections });
+    const options = { url: fresh.url, applicationName: name, maxConnections };
+    const opened = new WatchedDatabase(options, (sqlState) => sqlStates.push(sqlState));
     databases.push(opened);
     return opened;
   };
@@ -78,10 +87,12 @@ export async function openProcessorFixture(): Promise<ProcessorFixture> {
   return {
     database,
     sql,
-    processor: (owner, { leaseMs = LEASE_MS } = {}) => {
-      const own = open(owner, 4);
+    sqlStates,
+    processor: (owner, { leaseMs = LEASE_MS, maxConnections = 4 } = {}) => {
+      const own = open(owner, maxConnections);
       return {
         owner,
+        database: own,
         admit: new AdmitRunsStore(own, outbox),
         claims: new ClaimRunsStore(own, outbox, owner, leaseMs),
         leases: new LeasesStore(own, owner, leaseMs),
@@ -113,6 +124,34 @@ export async function openProcessorFixture(): Promise<ProcessorFixture> {
       );
       return rows.map(({ topic, headers }) => ({ topic, headers: headersOf(headers) }));
     },
+    insertReady: async (tenant, runs) => {
+      await sql(
+        `INSERT INTO processor.lanes (tenant, model) VALUES ($1, 'gpt-5.2') ON CONFLICT DO NOTHING`,
+        [tenant],
+      );
+      await sql(
+        `INSERT INTO processor.executions (run_id, tenant, model, priority, workflow, workflow_version, request, origin,
+           status, dispatch, max_attempts)
+         SELECT gen_random_uuid(), $1, 'gpt-5.2', 1, 'answer', 1, $3::json, $4::json, 'ready', 1, 5
+         FROM generate_series(1, $2::int)`,
+        [tenant, runs, JSON.stringify(aWork({ tenant }).request), JSON.stringify(aWork().origin)],
+      );
+    },
+    insertCall: async (runId, fence) => {
+      const callId = randomUUID();
+      await sql(
+        `INSERT INTO processor.calls (call_id, tenant, run_id, step, item, try, state, fence, mode, model, response_id)
+         VALUES ($1, 'default', $2, 0, 0, 1, 'accepted', $3, 'background', 'gpt-5.2', 'resp_1')`,
+        [callId, runId, fence],
+      );
+      return async () => {
+        const rows = await sql<{ fence: bigint }>(
+          'SELECT fence FROM processor.calls WHERE call_id = $1',
+          [callId],
+        );
+        return rows[0]!.fence;
+      };
+    },
     expire: async (...runIds) => {
       await sql(
         `UPDATE processor.executions SET lease_until = now() - interval '1 ms' WHERE run_id = ANY($1::uuid[])`,
@@ -128,6 +167,33 @@ export async function openProcessorFixture(): Promise<ProcessorFixture> {
       await fresh.drop();
     },
   };
+}
+
+class WatchedDatabase extends Database {
+  constructor(
+    options: DatabaseOptions,
+    private readonly onError: (sqlState: string) => void,
+  ) {
+    super(options);
+  }
+
+  override query<Row>(...args: Parameters<Database['query']>) {
+    return this.watch(super.query<Row>(...args));
+  }
+
+  override transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    return this.watch(super.transaction(work));
+  }
+
+  private async watch<T>(running: Promise<T>): Promise<T> {
+    try {
+      return await running;
+    } catch (error) {
+      const { code } = error as { code?: string };
+      this.onError(code ?? String(error));
+      throw error;
+    }
+  }
 }
 
 interface OutboxRow {
