@@ -3,13 +3,20 @@ import { Controller, Get, Param, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ContentStore } from '#libs/content';
 import { isTerminal } from '#libs/domain';
+import { negotiate } from '../negotiate.js';
+import { notAcceptable } from '../not-acceptable.js';
 import { ProblemError } from '../problem-error.js';
 import { runViewOf, type RunRow } from '../schema/index.js';
 import { tenantOf } from '../tenant.js';
-import { FollowRunsStore } from './follow-runs.store.js';
+import { savedAs } from './content-disposition.js';
+import { FollowRunsStore, type RunResult } from './follow-runs.store.js';
+import { resultTableOf, type ResultTable } from './result-table.js';
 import { runNotFound, runUuidOf } from './run-address.js';
 
-/** `GET /v1/runs/{id}/result`: the result as it is, or 409 with where the run stands. */
+const JSON_TYPE = 'application/json';
+const CSV_TYPE = 'text/csv';
+
+/** `GET /v1/runs/{id}/result`: the result as JSON, or its table as CSV; 409 with where the run stands while there is none. */
 @Controller('v1/runs/:id/result')
 export class RunResultController {
   constructor(
@@ -23,17 +30,40 @@ export class RunResultController {
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    const tenant = tenantOf(request);
-    const run = await this.runs.findResult(tenant, runUuidOf(runId));
+    const run = await this.runs.findResult(tenantOf(request), runUuidOf(runId));
     if (!run) throw runNotFound(runId);
+    const table = resultTableOf(run.workflow, run.workflowVersion);
+    const offered = table ? [JSON_TYPE, CSV_TYPE] : [JSON_TYPE];
+    const type = negotiate(request.headers.accept, offered);
+    if (!type) throw notAcceptable(`The result of ${run.workflow}`, offered);
     if (run.status !== 'completed') throw noResult(run);
 
-    void reply.type('application/json; charset=utf-8');
-    if (run.resultRef === null || run.result !== null) {
-      void reply.send(JSON.stringify(run.result));
-    } else {
-      void reply.send(Readable.from(this.contents.open(tenant, run.resultRef)));
-    }
+    void reply.header('Vary', 'Accept');
+    if (table && type === CSV_TYPE) await this.sendTable(reply, run, table);
+    else this.sendWhole(reply, run);
+  }
+
+  private sendWhole(reply: FastifyReply, run: RunRow & RunResult): void {
+    void reply.type(`${JSON_TYPE}; charset=utf-8`);
+    void reply.send(
+      run.resultRef === null || run.result !== null
+        ? JSON.stringify(run.result)
+        : Readable.from(this.contents.open(run.tenant, run.resultRef)),
+    );
+  }
+
+  private async sendTable(reply: FastifyReply, run: RunRow & RunResult, table: ResultTable) {
+    const result = await this.read(run);
+    void reply
+      .type(`${CSV_TYPE}; charset=utf-8; header=present`)
+      .header('Content-Disposition', savedAs(table.fileNameOf(result)));
+    await reply.send(table.csvOf(result));
+  }
+
+  private async read({ tenant, result, resultRef }: RunRow & RunResult): Promise<unknown> {
+    if (resultRef === null || result !== null) return result;
+    const { bytes } = await this.contents.get(tenant, resultRef);
+    return JSON.parse(Buffer.from(bytes).toString('utf8')) as unknown;
   }
 }
 
