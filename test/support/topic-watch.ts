@@ -22,12 +22,12 @@ export type NewRecord = Omit<SeenRecord, 'offset'>;
 
 const retries = retryTopics.map(({ topic }) => topic);
 const allTopics: readonly string[] = [...Object.values(topics), ...retries];
-/** Who reads what. */
-const readers: readonly { readonly group: string; readonly topics: readonly string[] }[] = [
-  { group: consumerGroups.admitRuns, topics: [topics.runRequested] },
-  { group: consumerGroups.admitRetries, topics: retries },
-  { group: consumerGroups.projectRuns, topics: [topics.runEvents] },
-];
+/** What Holdfast's own consumer groups read. */
+const topicsOfGroup: Readonly<Record<string, readonly string[]>> = {
+  [consumerGroups.admitRuns]: [topics.runRequested],
+  [consumerGroups.admitRetries]: retries,
+  [consumerGroups.projectRuns]: [topics.runEvents],
+};
 
 export class TopicWatch {
   readonly seen: SeenRecord[] = [];
@@ -90,20 +90,18 @@ export class TopicWatch {
   }
 
   /** Resolves when Holdfast's own consumers have settled and committed everything that is on their topics now. */
-  async settledByAll(withinMs = 30_000): Promise<void> {
-    for (const { group, topics } of readers) {
-      const ends = await this.ends(topics);
-      await eventually(
-        `group ${group} has committed all of its topics`,
-        async () => {
-          const committed = await this.committed(group, topics);
-          return [...ends].every(
-            ([place, end]) => end === 0n || (committed.get(place) ?? 0n) >= end,
-          );
-        },
-        withinMs,
-      );
-    }
+  async settledByAll(): Promise<void> {
+    for (const group of Object.keys(topicsOfGroup)) await this.settledBy(group);
+  }
+
+  async settledBy(group: string, withinMs = 30_000): Promise<void> {
+    const ofTopics = topicsOfGroup[group] ?? [];
+    const ends = [...(await this.ends(ofTopics))].filter(([, end]) => end > 0n);
+    const isSettled = async () => {
+      const committed = await this.committed(group, ofTopics);
+      return ends.every(([place, end]) => (committed.get(place) ?? 0n) >= end);
+    };
+    await eventually(`group ${group} has committed all of its topics`, isSettled, withinMs);
   }
 
   /** The position that Holdfast's group has committed, by "topic/partition". */
