@@ -102,7 +102,7 @@ const strange: readonly [what: string, record: RawRecord, code: string][] = [
   ['no dispatch', aRecord({ headers: { [workHeaders.dispatch]: '' } }), 'header_invalid'],
   ['a tenant with U+0000', aRecord({}, { tenant: `a${NUL}b` }), 'row_refused'],
   ['a workflow with U+0000', aRecord({}, { workflow: NUL }), 'row_refused'],
-  ['a trace with U+0000', aRecord({ headers: { traceparent: NUL } }), 'row_refused'],
+  ['a reference of 600 KB', aRecord({}, { reference: 'r'.repeat(600_000) }), 'request_too_large'],
   ['a version that is no int4', aRecord({}, { workflowVersion: 3e9 }), 'row_refused'],
   ['a deadline that Postgres cannot read', aRecord({}, { deadlineAt: '2026-W01' }), 'row_refused'],
 ];

@@ -140,6 +140,25 @@ describe('the owner of a run', () => {
   });
 });
 
+describe('the largest request that is admitted', () => {
+  it('leaves room for all that is ever said about it', async () => {
+    const work = aWork();
+    const request = { ...work.request, labels: { a: 'x'.repeat(261_000) } };
+    const said = aFailure({ message: '\0'.repeat(1_000), code: 'c'.repeat(100) });
+    const large = { inline: { text: 'y'.repeat(512 * 1024) }, ref: 'cnt_r' };
+    for (const outcome of [
+      { ...retryLater(5_000), failure: said },
+      { kind: 'needs_review', failure: said },
+      { kind: 'completed', result: large },
+    ] as const) {
+      const { runId } = aWork();
+      await one.admit.admit({ ...work, runId, request });
+      const [claim] = (await one.claims.claim(1)) as [Claim];
+      expect(await one.moves.move(claim, outcome)).toBe(true);
+    }
+  });
+});
+
 describe('whoever has lost the run', () => {
   it('changes nothing and tells nobody, whatever he wants to write', async () => {
     for (const outcome of everyOutcome) {

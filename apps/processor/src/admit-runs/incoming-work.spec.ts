@@ -19,6 +19,8 @@ const data = {
 };
 const position = { topic: 'holdfast.run.requested.v1', partition: 3, offset: '41', timestamp: 17 };
 
+const TRACE = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+
 const aMessage = (changes: Partial<ReceivedMessage> = {}): ReceivedMessage => ({
   id: 'id',
   source: '/holdfast/api',
@@ -36,7 +38,7 @@ const withHeaders = (headers: Record<string, string>) => aMessage({ headers });
 
 describe('a work message that can be dispatched', () => {
   it('is read in the words of the row', () => {
-    const read = readWork(aMessage({ traceparent: '00-1-2-01' }), workflows);
+    const read = readWork(aMessage({ traceparent: TRACE }), workflows);
     expect(read).toEqual({
       kind: 'work',
       work: {
@@ -46,7 +48,7 @@ describe('a work message that can be dispatched', () => {
         request: data,
         model: workflows.find('answer', 1)?.model,
         maxAttempts: 5,
-        traceparent: '00-1-2-01',
+        traceparent: TRACE,
         origin: position,
         unworkable: null,
       },
@@ -61,14 +63,23 @@ describe('a work message that can be dispatched', () => {
     expect(read).toMatchObject({ work: { dispatch: 4, hop: 2, traceparent: null } });
   });
 
+  it.each(['', 'a trace', `${TRACE}\0`, TRACE.repeat(10_000)])(
+    'begins a new trace where its own cannot be read',
+    (traceparent) => {
+      expect(readWork(aMessage({ traceparent }), workflows)).toMatchObject({
+        work: { traceparent: null },
+      });
+    },
+  );
+
   it('may hold fields that this build does not know', () => {
     expect(readWork(withData({ later: true }), workflows).kind).toBe('work');
   });
 });
 
 describe('a work message of a workflow that this build lacks', () => {
-  it.each([{ workflow: 'haiku' }, { workflowVersion: 99 }])(
-    '%j is put before a person',
+  it.each([{ workflow: 'haiku' }, { workflowVersion: 99 }, { workflow: 'w'.repeat(200_000) }])(
+    'is put before a person',
     (pinned) => {
       const read = readWork(withData(pinned), workflows);
       expect(read).toMatchObject({
@@ -92,6 +103,11 @@ describe('a work message that no build like this one can dispatch', () => {
       'with a run id that only looks like one',
       { ...withData({ runId: `run_${'-'.repeat(36)}` }), key: `run_${'-'.repeat(36)}` },
       'key_mismatch',
+    ],
+    [
+      'that leaves no room for what is said about it',
+      withData({ reference: 'x'.repeat(256 * 1024) }),
+      'request_too_large',
     ],
     ['under another key', aMessage({ key: 'run_0' }), 'key_mismatch'],
     ['without a dispatch', withHeaders({}), 'header_invalid'],

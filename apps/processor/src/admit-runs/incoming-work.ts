@@ -42,6 +42,10 @@ export function readWork(message: ReceivedMessage, workflows: WorkflowCatalogue)
     return refused('data_invalid', places.join('; '));
   }
   const request = parsed.value;
+  const sizeBytes = Buffer.byteLength(JSON.stringify(request));
+  if (sizeBytes > MAX_REQUEST_BYTES) {
+    return refused('request_too_large', `${sizeBytes} bytes; the limit is ${MAX_REQUEST_BYTES}`);
+  }
   if (!isRunId(request.runId) || request.runId !== message.key) {
     return refused('key_mismatch', 'the key of the record must be the runId of its data');
   }
@@ -57,18 +61,31 @@ export function readWork(message: ReceivedMessage, workflows: WorkflowCatalogue)
       request,
       model: workflow?.model ?? NO_MODEL,
       maxAttempts: workflow?.retry.maxAttempts ?? defaultRetryPolicy.maxAttempts,
-      traceparent: message.traceparent ?? null,
+      traceparent: traceparentOf(message),
       origin: message.position,
       unworkable: workflow ? null : workflowUnknown(request),
     },
   };
 }
 
+/**
+ * Retries, dead letters and events repeat the request or parts of it, with a result or a failure beside it: all must fit into a
+ * message. One that did not could be neither retried nor rescued, and would hold up the others of its batch.
+ */
+const MAX_REQUEST_BYTES = 256 * 1024;
+
+/** W3C Trace Context: whoever can't read a trace begins a new one. */
+function traceparentOf({ traceparent }: ReceivedMessage): string | null {
+  return traceparent !== undefined && TRACEPARENT.test(traceparent) ? traceparent : null;
+}
+
+const TRACEPARENT = /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}$/;
+
 /** The lane of runs that no model waits for. */
 const NO_MODEL = 'none';
 
 function workflowUnknown(request: RunRequested): RunFailure {
-  const pinned = `${request.workflow} version ${request.workflowVersion}`;
+  const pinned = `${request.workflow.slice(0, 200)} version ${request.workflowVersion}`;
   const said = {
     class: 'internal',
     code: 'workflow_unknown',
