@@ -165,18 +165,23 @@ function channelOf({ topic, description, carries }: DescribedTopic) {
 }
 
 /** From Holdfast's point of view: `send` is what it publishes, `receive` what it consumes. */
-function operationsOf({ channel, carries, sentBy, receivedBy }: DescribedTopic) {
+function operationsOf({
+  channel,
+  carries,
+  sentBy,
+  receivedBy,
+}: DescribedTopic): [string, object][] {
   const on = {
     channel: { $ref: `#/channels/${channel}` },
     messages: carries.map(({ id }) => ({ $ref: `#/channels/${channel}/messages/${id}` })),
   };
   const name = channel[0]?.toUpperCase() + channel.slice(1);
   return [
-    ...sentBy.map((app) => [
+    ...sentBy.map((app): [string, object] => [
       `${app}Sends${name}`,
       { action: 'send', title: `The ${app} sends`, ...on },
     ]),
-    ...receivedBy.map(({ app, group }) => [
+    ...receivedBy.map(({ app, group }): [string, object] => [
       `${app}Receives${name}`,
       {
         action: 'receive',

@@ -1,0 +1,84 @@
+/**
+ * What is really on the topics is what `asyncapi.json` says. Real: api, processor and simulator as processes of their own, Postgres,
+ * Kafka, an outside reader of all topics. Stands in: the simulator for OpenAI.
+ */
+import { asyncApiDocument } from '../../apps/api/src/describe-api/asyncapi.js';
+import {
+  describedAs,
+  messageProblems,
+  type PublishedRecord,
+} from '../../dev/docs/check-message.js';
+import { topics, type RunView } from '#libs/contracts';
+import type { RunStatus } from '#libs/domain';
+import { openFlow, type Flow } from '../support/flow.js';
+import { headersOf, type SeenRecord } from '../support/topic-watch.js';
+
+let flow: Flow;
+beforeAll(async () => {
+  flow = await openFlow({ modelLatencyMs: 1_500, env: { PROCESSOR_RUN_SLOTS: '1' } });
+});
+afterAll(async () => flow?.close());
+
+it('every message of a run that completes, retries, fails, needs review or waits is described, with its headers', async () => {
+  const { runs, simulator, watch } = flow;
+  await simulator.script(
+    { match: { inputIncludes: 'refused' }, fault: fault(400, 'invalid_value'), times: 1 },
+    { match: { inputIncludes: 'throttled' }, fault: throttled, times: 1 },
+  );
+  const throttledRun = await runs.ask('throttled?');
+  const ends = [
+    await ending(throttledRun, 'retrying'),
+    await ending(await runs.ask('refused?'), 'needs_review'),
+    await ending(await late(), 'failed'),
+  ];
+  const first = await runs.ask('first?');
+  const second = await runs.ask('second, which waits?');
+  ends.push(await ending(first, 'completed'), await ending(second, 'completed'));
+  expect(ends.every(Boolean)).toBe(true);
+  await watch.send([undecodable]);
+  await watch.first('refusal', (record) => typeOf(record).includes('dispatch-refused'));
+  await flow.published();
+
+  const published = watch.seen.filter((record) => record.headers['ce_type']).map(recordOf);
+  for (const record of published) expect([record, messageProblems(record)]).toEqual([record, []]);
+  const seen = new Set(published.map((record) => describedAs(record)?.split('/')[1]));
+  expect([...seen].sort()).toEqual(Object.keys(asyncApiDocument().components.messages).sort());
+});
+
+async function ending(run: RunView, status: RunStatus): Promise<boolean> {
+  const told = await flow.runs.streamUntil(run.id, status, (entry) => entry.status === status);
+  return told.length > 0;
+}
+
+/** Cannot be done within its deadline. */
+async function late(): Promise<RunView> {
+  const body = { workflow: 'answer', input: { question: 'late?' }, deadline: 'PT1S' };
+  return (await flow.runs.submit(body)).body as RunView;
+}
+
+function fault(status: number, code: string) {
+  return { kind: 'status' as const, status, code };
+}
+
+const throttled = {
+  ...fault(429, 'rate_limit_exceeded'),
+  headers: { 'retry-after': '8' },
+};
+
+const undecodable = {
+  ...{ topic: topics.runRequested, partition: 0, key: Buffer.from('nobody'), headers: {} },
+  value: Buffer.from('{"no":"envelope"}'),
+};
+
+function typeOf({ headers }: SeenRecord): string {
+  return String(headers['ce_type'] ?? '');
+}
+
+function recordOf(record: SeenRecord): PublishedRecord {
+  return {
+    topic: record.topic,
+    key: String(record.key),
+    headers: headersOf(record),
+    data: JSON.parse(String(record.value)) as unknown,
+  };
+}
