@@ -8,7 +8,13 @@ describe('settings of the api', () => {
     const parsed = parseSettings(good);
     expect(parsed).toMatchObject({
       kind: 'settings',
-      settings: { host: '127.0.0.1', port: 3000, topicPrefix: '', logLevel: 'info' },
+      settings: {
+        host: '127.0.0.1',
+        port: 3000,
+        topicPrefix: '',
+        logLevel: 'info',
+        maxUnfinishedRuns: 10_000,
+      },
     });
   });
 

@@ -28,6 +28,8 @@ export interface ApiSettings {
   readonly maxBodyBytes: number;
   /** `API_MAX_DOCUMENT_BYTES`: largest document, default 20 MiB. */
   readonly maxDocumentBytes: number;
+  /** `API_MAX_UNFINISHED_RUNS`: runs that a tenant may have queued, running or retrying before more are refused; default 10,000. 0: no limit. */
+  readonly maxUnfinishedRuns: number;
   /** `API_DRAIN_MS`: how long SIGTERM lets work in flight go on, default 10 s. */
   readonly drainMs: number;
 }
@@ -62,6 +64,11 @@ export function parseSettings(env: Environment): ParsedSettings<ApiSettings> {
       fallback: 20 * MIB,
       min: 1024,
       max: 1024 * MIB,
+    }),
+    maxUnfinishedRuns: read.wholeNumber('API_MAX_UNFINISHED_RUNS', {
+      fallback: 10_000,
+      min: 0,
+      max: 10_000_000,
     }),
     drainMs: read.wholeNumber('API_DRAIN_MS', { fallback: 10_000, min: 0, max: 600_000 }),
   });

@@ -15,6 +15,10 @@ import { bodyHashOf } from './body-hash.js';
 import { checkBody, checkDocuments, checkInput, findWorkflow } from './check-submit.js';
 import { idempotencyKeyOf } from './idempotency-key.js';
 import { newRunOf } from './new-run.js';
+import { UnfinishedRuns } from './unfinished-runs.js';
+
+/** For those who are told that too many runs are unfinished. */
+const RETRY_AFTER_SECONDS = '5';
 
 /** `POST /v1/runs`: one key, one run. Nothing is stored before all checks have passed. */
 @Controller('v1/runs')
@@ -23,6 +27,7 @@ export class SubmitRunsController {
     private readonly runs: AcceptRunsStore,
     private readonly contents: ContentStore,
     private readonly waits: RunWaits,
+    private readonly unfinished: UnfinishedRuns,
   ) {}
 
   @Post()
@@ -47,19 +52,20 @@ export class SubmitRunsController {
     checkInput(body, workflow);
     await this.checkDocuments(tenant, body, workflow);
 
-    const now = new Date();
-    const newRun = newRunOf(body, workflow, {
-      tenant,
-      runUuid: uuidv7(),
-      messageId: uuidv7(),
-      now,
-      idempotencyKey,
-      bodyHash,
-      inputRef: await this.storeInput(tenant, body),
-      traceparent: traceparentOf(request.id, request.headers),
+    const outcome = await this.unfinished.place(tenant, async () => {
+      const newRun = newRunOf(body, workflow, {
+        tenant,
+        runUuid: uuidv7(),
+        messageId: uuidv7(),
+        now: new Date(),
+        idempotencyKey,
+        bodyHash,
+        inputRef: await this.storeInput(tenant, body),
+        traceparent: traceparentOf(request.id, request.headers),
+      });
+      return this.runs.accept(newRun);
     });
-
-    const outcome = await this.runs.accept(newRun);
+    if (outcome.kind === 'too_many') throw tooManyUnfinished(this.unfinished.limit);
     if (outcome.kind === 'accepted') return this.answer(request, reply, outcome.run, 'accepted');
     if (isSameBody(outcome.run, bodyHash))
       return this.answer(request, reply, outcome.run, 'replayed');
@@ -104,6 +110,14 @@ function jsonBodyOf(request: FastifyRequest): unknown {
 
 function isSameBody(run: RunRow, bodyHash: Buffer): boolean {
   return run.bodyHash?.equals(bodyHash) ?? false;
+}
+
+function tooManyUnfinished(limit: number): ProblemError {
+  const detail = `${limit} runs are unfinished, which is the limit. Nothing was stored: send the same request again later.`;
+  return new ProblemError('too_many_unfinished_runs', detail, {
+    headers: { 'Retry-After': RETRY_AFTER_SECONDS },
+    extensions: { limit },
+  });
 }
 
 function keyReused(idempotencyKey: string): ProblemError {

@@ -4,10 +4,13 @@ import { Outbox } from '#libs/messaging';
 import { Database } from '#libs/postgres';
 import { CONTENT_DATABASE } from '../connections.module.js';
 import { FollowRunsModule } from '../follow-runs/follow-runs.module.js';
+import { API_SETTINGS, type ApiSettings } from '../settings.js';
 import { AcceptRunsStore } from './accept-runs.store.js';
 import { DocumentsStore } from './documents.store.js';
 import { StoreDocumentsController } from './store-documents.controller.js';
 import { SubmitRunsController } from './submit-runs.controller.js';
+import { UnfinishedRuns } from './unfinished-runs.js';
+import { UnfinishedRunsStore } from './unfinished-runs.store.js';
 
 /** The api *submits runs*: documents and requests in, run and outbox row in one transaction. */
 @Module({
@@ -18,6 +21,12 @@ import { SubmitRunsController } from './submit-runs.controller.js';
       provide: AcceptRunsStore,
       inject: [Database, Outbox],
       useFactory: (database: Database, outbox: Outbox) => new AcceptRunsStore(database, outbox),
+    },
+    {
+      provide: UnfinishedRuns,
+      inject: [Database, API_SETTINGS],
+      useFactory: (database: Database, { maxUnfinishedRuns }: ApiSettings) =>
+        new UnfinishedRuns(new UnfinishedRunsStore(database), maxUnfinishedRuns),
     },
     {
       provide: DocumentsStore,

@@ -40,6 +40,7 @@ export const problemKinds = {
   unsupported_media_type: no(415, 'The body has a content type that this address does not take'),
   idempotency_key_reused: no(422, 'The idempotency key was used before, with another body'),
   request_timeout: later(408, 'The request took too long to arrive'),
+  too_many_unfinished_runs: later(429, 'Too many runs are unfinished'),
   internal_error: later(500, 'Holdfast had a fault of its own'),
   database_unavailable: later(503, 'The database cannot be reached'),
 } as const satisfies Readonly<Record<string, ProblemKind>>;
