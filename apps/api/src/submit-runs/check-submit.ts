@@ -30,7 +30,9 @@ export function findWorkflow(body: SubmitRunBody, catalogue: WorkflowCatalogue):
 export function checkInput(body: SubmitRunBody, workflow: Workflow): void {
   const wrong = checkSchema(workflow.inputSchema, body.input);
   if (wrong.length === 0) return;
-  const errors = wrong.map((problem) => ({ ...problem, pointer: `/input${problem.pointer}` }));
+  const errors = wrong.map(({ pointer, message, mend }) => {
+    return { pointer: `/input${pointer}`, message, mend };
+  });
   throw refused('invalid_input', `The input does not fit the workflow ${workflow.name}`, errors);
 }
 
