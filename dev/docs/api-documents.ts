@@ -6,9 +6,11 @@ import {
   messageSchemaDocument,
   schemaFileName,
 } from '../../apps/api/src/describe-api/message-catalogue.js';
+import { openApiDocument } from '../../apps/api/src/describe-api/openapi.js';
 
 /** File → what it holds. */
 export const apiDocuments: Readonly<Record<string, () => object>> = {
+  'docs/api/openapi.json': openApiDocument,
   'docs/api/asyncapi.json': asyncApiDocument,
   ...Object.fromEntries(
     allMessages.map((message) => [

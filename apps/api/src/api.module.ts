@@ -1,5 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { ConnectionsModule, type OnFatal } from './connections.module.js';
+import { DescribeApiModule } from './describe-api/describe-api.module.js';
 import { Drain } from './drain.js';
 import { FollowRunsModule } from './follow-runs/follow-runs.module.js';
 import type { JsonLog } from '#libs/process';
@@ -20,6 +21,7 @@ export class ApiModule {
         ProjectRunsModule,
         FollowRunsModule,
         ReportHealthModule.of(ProjectRunsModule),
+        DescribeApiModule,
       ],
       providers: [Drain],
     };
