@@ -72,8 +72,12 @@ it('gives back the place of a submit that another had already made', async () =>
 it('counts what is being stored while the database is asked', async () => {
   const { stored, clock, unfinished, submit } = gate(1);
   const hold = Promise.withResolvers<Acceptance>();
-  const first = unfinished.place('a', () => hold.promise);
-  await Promise.resolve();
+  const storing = Promise.withResolvers<void>();
+  const first = unfinished.place('a', () => {
+    storing.resolve();
+    return hold.promise;
+  });
+  await storing.promise;
   clock.ms = COUNT_HOLDS_MS;
   expect(await submit()).toEqual({ kind: 'too_many' });
   stored.add('a');
@@ -121,5 +125,10 @@ it('never has more stored than the limit, in whatever order things happen', asyn
       await Promise.all(all);
       expect(stored.of('a')).toBeLessThanOrEqual(limit);
     }),
+    {
+      numRuns: 1_000,
+      // A place is taken, by one who has waited for the count before, while the next count is under way.
+      examples: [[1, ['replay', 'later', 'submit', 'submit']]],
+    },
   );
 });
