@@ -10,7 +10,6 @@ export class DocumentSchemas {
 
   constructor(document: object) {
     this.ajv.addFormat('date-time', DATE_TIME);
-    this.ajv.addFormat('binary', true);
     this.ajv.addSchema(document, 'document', false, false);
   }
 
