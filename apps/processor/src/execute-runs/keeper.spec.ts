@@ -146,9 +146,12 @@ describe('a lease that can no longer be renewed', () => {
   it('is given up by our own clock where Postgres does not answer at all', async () => {
     let answer = (_answers: LeaseAnswer[]) => {};
     leases.answer = () => new Promise((resolve) => (answer = resolve));
-    await stoppedInTime(hold('a'), 8_000);
-    expect(leases.asked).toHaveLength(1);
-    answer([renewed('a')]);
+    try {
+      await stoppedInTime(hold('a'), 8_000);
+      expect(leases.asked).toHaveLength(1);
+    } finally {
+      answer([renewed('a')]);
+    }
   });
 
   it('is given up by our own clock where its row stays locked', async () => {

@@ -29,7 +29,7 @@ const anyFailedTry: fc.Arbitrary<FailedTry> = fc.record({
   tries: fc.integer({ min: 1, max: 100 }),
   firstFailedAtMs: fc.integer({ min: NOW - 48 * HOUR_MS, max: NOW }),
   retryAfterMs: anyRetryAfterMs,
-  deadlineAtMs: fc.option(fc.integer({ min: NOW - HOUR_MS, max: NOW + 48 * HOUR_MS })),
+  deadlineAtMs: fc.option(fc.integer({ min: NOW - HOUR_MS, max: NOW + 2 * HOUR_MS })),
 });
 
 const retryableClasses = failureClasses.filter((each) => failureRules[each].fate === 'retry');

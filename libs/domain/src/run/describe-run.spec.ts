@@ -126,8 +126,12 @@ describe('what people read about a run', () => {
   });
 
   it('never names a time that is earlier than the next try', () => {
+    const anyWaitMs = fc.oneof(
+      fc.integer({ min: 1, max: 100_000 }),
+      fc.integer({ min: 1, max: 48 * 3_600_000 }),
+    );
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 48 * 3_600_000 }), (waitMs) => {
+      fc.property(anyWaitMs, (waitMs) => {
         const run = aRun({ status: 'retrying', nextAttemptAt: inMs(waitMs) });
         const saidMs = toldWaitMs(describeRun(run, NOW));
         expect(saidMs).toBeGreaterThanOrEqual(waitMs);

@@ -17,7 +17,7 @@ describe('the life of a run', () => {
     expect([...reachableFrom('queued')].sort()).toEqual([...runStatuses].sort());
   });
 
-  it('begins with a submitted run that is queued, or with a request that nobody could read', () => {
+  it('begins with a submitted run that is queued', () => {
     const births = runTransitions.filter(({ from }) => from === null);
     expect(births.map(({ trigger, to }) => `${trigger} → ${to}`)).toEqual(['submitted → queued']);
   });
