@@ -35,7 +35,7 @@ const holdfast = (workflow: string, name: string): System => ({
     {
       name: 'api',
       script: 'apps/api/src/main.js',
-      env: { ...envOf(servers), API_PORT: String(port) },
+      env: { ...envOf(servers), API_PORT: String(port), API_MAX_UNFINISHED_RUNS: '0' },
     },
     {
       name: 'worker',
