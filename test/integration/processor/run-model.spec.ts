@@ -318,6 +318,6 @@ it('whatever happens to runs, in any order, happens to the model too', async () 
     fc.asyncProperty(fc.array(anyStep, { minLength: 20, maxLength: 60, size: 'max' }), (steps) =>
       new Script().play(steps),
     ),
-    { numRuns: 80, endOnFailure: true },
+    { numRuns: 50, endOnFailure: true },
   );
 });
