@@ -25,7 +25,7 @@ it('a write that was on its way when the lease ran out changes nothing of the ru
   const late = await flow.scene.startProcessor({ PROCESSOR_DATABASE_URL: network.url });
   const answers = [0, 0, 0, 0, 3_000, 6_000, 6_000, 6_000, 20_000, 20_000, 20_000, 20_000];
   const id = await slowTender(flow, answers);
-  // From here on it locks rows for its own writes only: the next is its progress, "5 of 12", after 3 s.
+  // From here on it locks rows for writes under its fence only. The next one tells its progress, 4 or 5 of 12.
   await network.holdFrom('processor.executions.lock');
   const other = await flow.scene.startProcessor();
   await late.line(/lease lost; work on it is stopped/);

@@ -52,31 +52,26 @@ it('kill -9 in the middle of 12 sections: another goes on within 15 s, new work 
 
 it('killed with a run that it could not admit yet: the offset was not committed, the run is not lost', async () => {
   const { runs, watch, database } = flow;
-  const { release, holding } = holdExecutions();
-  await holding;
-  const { id } = await runs.ask('Is a parent company guarantee asked for?');
-  const requested = await watch.first('the request on its topic', (record) => {
-    return record.topic === topics.runRequested && record.key?.toString() === id;
-  });
-  // Behind it comes one that needs no admission. Once it is dealt with, a commit that does not wait would have passed the run.
-  const { topic, partition } = requested;
-  const behind = { key: Buffer.from('behind'), value: Buffer.from('no JSON'), headers: {} };
-  await watch.send([{ topic, partition, ...behind }]);
-  await watch.first('the dead letter of the record behind it', (record) => {
-    return record.topic === topics.runRequestedDeadLetters && record.key?.toString() === 'behind';
-  });
-  const committedMeanwhile = await eventually(
-    'a second of commits',
-    sampleFor(1_000, async () => {
+  const id = await whileNobodyWritesExecutions(async () => {
+    const run = await runs.ask('Is a parent company guarantee asked for?');
+    const { topic, partition, offset } = await watch.first('the request', (record) => {
+      return record.topic === topics.runRequested && record.key?.toString() === run.id;
+    });
+    // Behind it comes one that needs no admission. Once it is dealt with, a commit that does not wait would pass the run.
+    const behind = { key: Buffer.from('behind'), value: Buffer.from('no JSON'), headers: {} };
+    await watch.send([{ topic, partition, ...behind }]);
+    await watch.first('the dead letter of the record behind it', (record) => {
+      return record.topic === topics.runRequestedDeadLetters && record.key?.toString() === 'behind';
+    });
+    const lookAtCommits = async () => {
       const committed = await watch.committed(consumerGroups.admitRuns, [topic]);
       return committed.get(placeOf(topic, partition)) ?? -1n;
-    }),
-  );
-  for (const position of committedMeanwhile)
-    expect(position).toBeLessThanOrEqual(BigInt(requested.offset));
-
-  await Promise.all(flow.scene.processors.map((processor) => processor.killHard()));
-  release();
+    };
+    for (const position of await sampled(1_000, lookAtCommits))
+      expect(position).toBeLessThanOrEqual(BigInt(offset));
+    await Promise.all(flow.scene.processors.map((processor) => processor.killHard()));
+    return run.id;
+  });
   const { rows } = await database.query(`SELECT FROM processor.executions WHERE run_id = $1`, [
     uuidOf(id as RunId),
   ]);
@@ -148,28 +143,20 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Nobody can write executions until the release. */
-function holdExecutions(): { release: () => void; holding: Promise<void> } {
-  let release: () => void = () => undefined;
-  const released = new Promise<void>((resolve) => (release = resolve));
-  const holding = new Promise<void>((resolve, reject) => {
-    flow.database
-      .transaction(async (tx) => {
-        await tx.query('LOCK TABLE processor.executions IN EXCLUSIVE MODE');
-        resolve();
-        await released;
-      })
-      .catch(reject);
+function whileNobodyWritesExecutions<T>(work: () => Promise<T>): Promise<T> {
+  return flow.database.transaction(async (tx) => {
+    await tx.query('LOCK TABLE processor.executions IN EXCLUSIVE MODE');
+    return work();
   });
-  return { release, holding };
 }
 
-/** Looks again and again for so long, and then gives all that was seen: for what must not happen. */
-function sampleFor<T>(forMs: number, look: () => Promise<T>): () => Promise<T[] | null> {
+/** All that was seen in so long a time: for what must not happen. */
+async function sampled<T>(forMs: number, look: () => Promise<T>): Promise<T[]> {
   const seen: T[] = [];
   const until = performance.now() + forMs;
-  return async () => {
+  await eventually('the end of the time to look', async () => {
     seen.push(await look());
-    return performance.now() < until ? null : seen;
-  };
+    return performance.now() >= until;
+  });
+  return seen;
 }
