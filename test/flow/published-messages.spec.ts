@@ -15,7 +15,7 @@ import { headersOf, type SeenRecord } from '../support/topic-watch.js';
 
 let flow: Flow;
 beforeAll(async () => {
-  flow = await openFlow({ modelLatencyMs: 1_500, env: { PROCESSOR_RUN_SLOTS: '1' } });
+  flow = await openFlow({ modelLatencyMs: 3_000, env: { PROCESSOR_RUN_SLOTS: '1' } });
 });
 afterAll(async () => flow?.close());
 
