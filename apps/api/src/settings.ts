@@ -26,7 +26,8 @@ export interface ApiSettings {
   readonly databaseConnections: number;
   /** `API_MAX_BODY_BYTES`: largest JSON body, default 1 MiB. */
   readonly maxBodyBytes: number;
-  /** `API_MAX_DOCUMENT_BYTES`: largest document, default 20 MiB. */
+  /** `API_MAX_DOCUMENT_BYTES`: largest document, default 5 MiB. A processor splits a document in one go, a second or more for
+   *  5 MiB of text: much more would keep it from renewing its leases. */
   readonly maxDocumentBytes: number;
   /** `API_MAX_UNFINISHED_RUNS`: runs that a tenant may have queued, running or retrying before more are refused; default 10,000. 0: no limit. */
   readonly maxUnfinishedRuns: number;
@@ -61,7 +62,7 @@ export function parseSettings(env: Environment): ParsedSettings<ApiSettings> {
       max: 16 * MIB,
     }),
     maxDocumentBytes: read.wholeNumber('API_MAX_DOCUMENT_BYTES', {
-      fallback: 20 * MIB,
+      fallback: 5 * MIB,
       min: 1024,
       max: 1024 * MIB,
     }),
