@@ -1,8 +1,9 @@
 /** Real: api, Postgres, Kafka. Stands in: nothing; no processor runs, so runs stay queued. */
 import { randomUUID } from 'node:crypto';
+import { jest } from '@jest/globals';
 import { ContentStore } from '#libs/content';
 import { parseRunRequested, topics, type RunRequested, type RunView } from '#libs/contracts';
-import { Consumer, silentLog, type ReceivedMessage } from '#libs/messaging';
+import { Consumer, OutboxRelay, silentLog, type ReceivedMessage } from '#libs/messaging';
 import { kafkaConnectionFor, startTestApi, type TestApi } from './api-fixture.js';
 
 let api: TestApi;
@@ -34,6 +35,13 @@ async function requestsWritten(): Promise<bigint> {
 }
 
 describe('submitting a run', () => {
+  it('wakes the relay once its request is committed: nobody waits for the next poll', async () => {
+    const hint = jest.spyOn(api.app.get(OutboxRelay), 'hint');
+    await submit(randomUUID()).expect(202);
+    expect(hint).toHaveBeenCalledTimes(1);
+    hint.mockRestore();
+  });
+
   it('answers 202 with where the run is and how it stands', async () => {
     const body = { ...question, reference: 'tender 7', labels: { team: 'bids' }, deadline: 'PT2H' };
     const answer = await submit(randomUUID(), body).expect(202);

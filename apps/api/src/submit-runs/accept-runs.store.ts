@@ -6,7 +6,7 @@
  * (A2) A run and its request commit together; the request's place in the outbox is drawn after the row is locked.
  * (A3) A transaction that is done again because its COMMIT got no answer finds its own row by id: accepted, not replayed.
  */
-import type { Outbox } from '#libs/messaging';
+import type { Outbox, OutboxRelay } from '#libs/messaging';
 import { KeyedBatcher, statement, type Database, type Sql, type Tx } from '#libs/postgres';
 import { RUN_COLUMNS, type RunRow } from '../schema/index.js';
 import type { NewRun } from './new-run.js';
@@ -32,11 +32,16 @@ export class AcceptRunsStore {
   constructor(
     private readonly database: Database,
     private readonly outbox: Outbox,
+    private readonly relay: Pick<OutboxRelay, 'hint'>,
   ) {
     this.acceptances = new KeyedBatcher<NewRun, Acceptance>({
       name: 'api.accept-runs',
       keyOf: ({ row }) => textOf(row),
-      write: (runs) => this.database.transaction((tx) => this.write(tx, runs)),
+      write: async (runs) => {
+        const acceptances = await this.database.transaction((tx) => this.write(tx, runs));
+        this.relay.hint();
+        return acceptances;
+      },
       retry: { maxRetryMs: MAX_RETRY_MS },
     });
     this.lookUps = new KeyedBatcher<RunKey, RunRow | undefined>({

@@ -1,6 +1,6 @@
 import { Module } from '@nestjs/common';
 import { ContentStore } from '#libs/content';
-import { Outbox } from '#libs/messaging';
+import { Outbox, OutboxRelay } from '#libs/messaging';
 import { Database } from '#libs/postgres';
 import { CONTENT_DATABASE } from '../connections.module.js';
 import { FollowRunsModule } from '../follow-runs/follow-runs.module.js';
@@ -19,8 +19,9 @@ import { UnfinishedRunsStore } from './unfinished-runs.store.js';
   providers: [
     {
       provide: AcceptRunsStore,
-      inject: [Database, Outbox],
-      useFactory: (database: Database, outbox: Outbox) => new AcceptRunsStore(database, outbox),
+      inject: [Database, Outbox, OutboxRelay],
+      useFactory: (database: Database, outbox: Outbox, relay: OutboxRelay) =>
+        new AcceptRunsStore(database, outbox, relay),
     },
     {
       provide: UnfinishedRuns,
