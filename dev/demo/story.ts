@@ -11,7 +11,7 @@ import type { HoldfastHttp } from './holdfast-http.js';
 import { matrixHead, matrixTitle } from './show-matrix.js';
 import type { SimulatorHttp } from './simulator-http.js';
 import type { Terminal } from './terminal.js';
-import { watchRuns } from './watch-runs.js';
+import { watchRuns, type ToldRun } from './watch-runs.js';
 
 export interface StoryOptions {
   readonly documents: readonly DemoDocument[];
@@ -22,12 +22,6 @@ export interface StoryOptions {
   readonly terminal: Terminal;
   /** Told apart from every other morning's demo, or the keys would find yesterday's runs. */
   readonly morning: string;
-}
-
-export interface ToldRun {
-  readonly document: DemoDocument;
-  readonly key: string;
-  readonly run: RunView;
 }
 
 /** True when every run was completed. */

@@ -1,10 +1,17 @@
 /** Follows all runs at once by their event streams, until each has ended or waits for a person. */
 import type { RunView } from '#libs/contracts';
+import type { DemoDocument } from './demo-request.js';
 import type { HoldfastHttp } from './holdfast-http.js';
 import { deservesLine, newsOf, progressBar } from './run-board.js';
 import type { RunNews } from './run-board.js';
-import type { ToldRun } from './story.js';
 import type { Paint, Terminal } from './terminal.js';
+
+/** A document and the run that was asked for with it. */
+export interface ToldRun {
+  readonly document: DemoDocument;
+  readonly key: string;
+  readonly run: RunView;
+}
 
 export interface EndedRun {
   readonly told: ToldRun;
