@@ -12,7 +12,7 @@
 import type { Outbox } from '#libs/messaging';
 import { bumpFences } from '#libs/openai-gateway';
 import { statement, type Database, type Tx } from '#libs/postgres';
-import { runEventMessage, type ExecutionRow } from '../schema/index.js';
+import { NO_USAGE, runEventMessage, type ExecutionRow } from '../schema/index.js';
 import type { Claim } from './claim.js';
 
 const MAX_CLAIM = 64;
@@ -59,7 +59,7 @@ export class ClaimRunsStore {
       rows.map((row) =>
         runEventMessage('RunStarted', row, {
           waiting: null,
-          usage: NOTHING_TO_TELL,
+          usage: NO_USAGE,
           result: null,
           now: row.now,
         }),
@@ -69,14 +69,6 @@ export class ClaimRunsStore {
 }
 
 type ClaimedRow = ExecutionRow & { readonly now: Date };
-
-const NOTHING_TO_TELL = {
-  calls: 0,
-  inputTokens: 0,
-  cachedInputTokens: 0,
-  outputTokens: 0,
-  reasoningTokens: 0,
-};
 
 const READY_IN_LANE = `e.status = 'ready' AND e.tenant = l.tenant AND e.model = l.model
   AND (e.next_attempt_at IS NULL OR e.next_attempt_at <= now())`;

@@ -34,7 +34,6 @@ export interface ExecutionRow {
   readonly owner: string | null;
   readonly fence: bigint;
   readonly lost_leases: number;
-  readonly cancel_requested: boolean;
   readonly progress: RunProgress | null;
   readonly failure: RunFailure | null;
   readonly result_ref: string | null;

@@ -116,7 +116,8 @@ function requireAllowed({ from, to }: ExecutionChange): void {
 
 type ChangedRow = ExecutionRow & { readonly now: Date };
 
-const NO_USAGE: UsagePart = {
+/** Of a run that has not called the model yet. */
+export const NO_USAGE: UsagePart = {
   calls: 0,
   inputTokens: 0,
   cachedInputTokens: 0,

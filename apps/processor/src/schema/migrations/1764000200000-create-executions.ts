@@ -33,7 +33,6 @@ export class CreateExecutions1764000200000 implements MigrationInterface {
         fence             bigint NOT NULL DEFAULT 0,
         lease_until       timestamptz,
         lost_leases       integer NOT NULL DEFAULT 0,
-        cancel_requested  boolean NOT NULL DEFAULT false,
         progress          json,
         failure           json,
         result_ref        text,
