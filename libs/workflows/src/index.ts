@@ -18,6 +18,7 @@ export type {
 export { callStep, computeStep, mapStep, type PromptDraft } from './steps.js';
 export { defineWorkflow, WorkflowInvalidError } from './define-workflow.js';
 export { createStepContext, StepOutputMissingError } from './step-context.js';
+export type { ResultTable } from './result-table.js';
 export { WorkflowCatalogue } from './catalogue.js';
 export { workflows } from './workflows.js';
 export { checkSchema, type SchemaProblem } from './schema/check-schema.js';

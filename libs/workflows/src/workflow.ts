@@ -13,6 +13,7 @@
  * and performs what they ask for.
  */
 import type { RetryPolicyOverrides } from '#libs/domain';
+import type { ResultTable } from './result-table.js';
 import type { JsonSchema } from './schema/json-schema.js';
 
 export interface WorkflowDocument {
@@ -126,5 +127,7 @@ export interface Workflow {
   readonly steps: readonly Step<unknown>[];
   /** Output contract: a strict JSON schema that the last step's output meets. */
   readonly result: JsonSchema;
+  /** Where the result is a table at heart: offered as CSV too. */
+  readonly table?: ResultTable;
   readonly retry: RetryPolicyOverrides;
 }

@@ -3,14 +3,15 @@ import { Controller, Get, Param, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ContentStore } from '#libs/content';
 import { isTerminal } from '#libs/domain';
+import { workflows, type ResultTable } from '#libs/workflows';
 import { negotiate } from '../negotiate.js';
 import { notAcceptable } from '../not-acceptable.js';
 import { ProblemError } from '../problem-error.js';
 import { runViewOf, type RunRow } from '../schema/index.js';
 import { tenantOf } from '../tenant.js';
 import { savedAs } from './content-disposition.js';
+import { toCsv } from './csv.js';
 import { FollowRunsStore, type RunResult } from './follow-runs.store.js';
-import { resultTableOf, type ResultTable } from './result-table.js';
 import { runNotFound, runUuidOf } from './run-address.js';
 
 const JSON_TYPE = 'application/json';
@@ -32,7 +33,7 @@ export class RunResultController {
   ): Promise<void> {
     const run = await this.runs.findResult(tenantOf(request), runUuidOf(runId));
     if (!run) throw runNotFound(runId);
-    const table = resultTableOf(run.workflow, run.workflowVersion);
+    const table = workflows.find(run.workflow, run.workflowVersion)?.table;
     const offered = table ? [JSON_TYPE, CSV_TYPE] : [JSON_TYPE];
     const type = negotiate(request.headers.accept, offered);
     if (!type) throw notAcceptable(`The result of ${run.workflow}`, offered);
@@ -56,8 +57,8 @@ export class RunResultController {
     const result = await this.read(run);
     void reply
       .type(`${CSV_TYPE}; charset=utf-8; header=present`)
-      .header('Content-Disposition', savedAs(table.fileNameOf(result)));
-    await reply.send(table.csvOf(result));
+      .header('Content-Disposition', savedAs(`${table.titleOf(result)}.csv`));
+    await reply.send(toCsv(table.columns, table.rowsOf(result)));
   }
 
   private async read({ tenant, result, resultRef }: RunRow & RunResult): Promise<unknown> {

@@ -14,6 +14,7 @@ import {
   MODEL,
   readExtraction,
 } from './extract-requirements.js';
+import { matrixTable } from './matrix-table.js';
 import { mergeRequirements } from './merge-requirements.js';
 import { tenderComplianceResult } from './result-contract.js';
 
@@ -59,6 +60,7 @@ export const tenderCompliance = defineWorkflow({
   documents: { min: 1, max: 1, mediaTypes: ['text/markdown', 'text/plain'] },
   steps: [split, extract, merge],
   result: tenderComplianceResult.schema,
+  table: matrixTable,
   retry: {},
 });
 
