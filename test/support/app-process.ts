@@ -11,6 +11,8 @@ import { repositoryRoot } from '../../dev/stack/repository.js';
 export interface AppProcessOptions {
   /** Below dist/, e.g. `apps/processor/src/main.js`. */
   readonly script: string;
+  /** Another build than dist/. */
+  readonly build?: string;
   readonly args?: readonly string[];
   /** Added to a small clean environment: settings of the machine that runs the specs don't leak in. */
   readonly env: Readonly<Record<string, string>>;
@@ -39,6 +41,7 @@ export interface AppProcess {
   thaw(): void;
 }
 
+const dist = join(repositoryRoot, 'dist');
 const readyLimitMs = 30_000;
 
 export function startApp(options: AppProcessOptions): AppProcess {
@@ -81,9 +84,9 @@ export async function runToEnd(options: AppProcessOptions): Promise<string> {
   );
 }
 
-function nodeArgs({ script, args = [] }: AppProcessOptions): string[] {
-  const bound = join(repositoryRoot, 'dist/test/support/end-with-parent.js');
-  return ['--enable-source-maps', '--import', bound, join(repositoryRoot, 'dist', script), ...args];
+function nodeArgs({ script, args = [], build = dist }: AppProcessOptions): string[] {
+  const bound = join(dist, 'test/support/end-with-parent.js');
+  return ['--enable-source-maps', '--import', bound, join(build, script), ...args];
 }
 
 function collectLines(child: ChildProcess) {

@@ -12,6 +12,8 @@ export interface SceneOptions {
   readonly processors?: number;
   /** How long the simulator works on one call; default 50. */
   readonly modelLatencyMs?: number;
+  /** Where api and processors are built; default dist/. */
+  readonly build?: string;
   /** Settings for api and processors. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -36,8 +38,8 @@ export async function openScene(options: SceneOptions = {}): Promise<Scene> {
   const topicPrefix = freshTopicPrefix();
   const processors: AppProcess[] = [];
   const processes: AppProcess[] = [];
-  const start = async (script: string, env: Readonly<Record<string, string>>) => {
-    const app = startApp({ script, env });
+  const start = async (script: string, env: Readonly<Record<string, string>>, build?: string) => {
+    const app = startApp({ script, env, ...(build !== undefined && { build }) });
     processes.push(app);
     return { app, url: urlIn(await app.ready()) };
   };
@@ -68,12 +70,12 @@ export async function openScene(options: SceneOptions = {}): Promise<Scene> {
     };
     const startProcessor = async (more: Readonly<Record<string, string>> = {}) => {
       const script = 'apps/processor/src/main.js';
-      const { app } = await start(script, { ...env, PROCESSOR_PORT: '0', ...more });
+      const { app } = await start(script, { ...env, PROCESSOR_PORT: '0', ...more }, options.build);
       processors.push(app);
       return app;
     };
     const [api] = await Promise.all([
-      start('apps/api/src/main.js', { ...env, API_PORT: '0' }),
+      start('apps/api/src/main.js', { ...env, API_PORT: '0' }, options.build),
       ...Array.from({ length: options.processors ?? 1 }, () => startProcessor()),
     ]);
     return {
