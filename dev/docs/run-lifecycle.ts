@@ -20,6 +20,7 @@ import {
 /** In the table because names and states are settled; no code makes these moves yet. Strike out what gets built. */
 export const triggersNotBuilt: readonly RunTrigger[] = [
   'lane_paused',
+  'calls_to_close',
   'cancelled',
   'redriven',
   'completed_by_hand',
@@ -51,6 +52,7 @@ const triggerMeanings: Readonly<Record<RunTrigger, string>> = {
   needs_a_person: 'what went wrong does not pass by itself, or attempts or time are used up',
   cannot_succeed: 'only the caller can mend it, with another request',
   deadline_passed: "the caller's deadline has passed",
+  calls_to_close: 'it is to be cancelled, but a call of it may still be running',
   cancelled: 'the caller wants no result any more',
   redriven: 'support mended the cause and sends it on',
   completed_by_hand: 'support supplies the result',

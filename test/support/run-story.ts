@@ -12,7 +12,7 @@ export interface ToldEvent {
   readonly data: RunEventBase & { readonly progress?: RunProgress };
 }
 
-const terminal: readonly RunEventName[] = ['RunCompleted', 'RunFailed'];
+const terminal: readonly RunEventName[] = ['RunCompleted', 'RunFailed', 'RunCancelled'];
 
 /**
  * The run's events in the order of the log, repeats (same id) dropped as any consumer drops them.

@@ -2,6 +2,7 @@
 import 'reflect-metadata'; // before the decorators of any class below
 export * from './messages/topics.js';
 export * from './messages/run-requested.js';
+export * from './messages/run-decisions.js';
 export * from './messages/run-events.js';
 export * from './messages/work-headers.js';
 export * from './messages/parse-message.js';

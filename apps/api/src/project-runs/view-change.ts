@@ -10,9 +10,9 @@ export interface ViewChange {
   readonly status: RunStatus;
   readonly attempt: number;
   readonly max_attempts: number;
-  readonly waiting: Waiting | null;
-  readonly next_attempt_at: string | null;
-  readonly failure: RunFailure | null;
+  readonly waiting?: Waiting | null;
+  readonly next_attempt_at?: string | null;
+  readonly failure?: RunFailure | null;
   /** null once completed: what was told last may be short of the end. */
   readonly progress?: RunProgress | null;
   readonly usage?: UsagePart;
@@ -49,6 +49,11 @@ export function viewChangeOf(event: RunEvent): ViewChange {
       const { failure, usage } = event.data;
       return { ...change, failure, usage, ended_at: occurredAt };
     }
+    case 'RunCancelled':
+      return { ...change, usage: event.data.usage, ended_at: occurredAt };
+    case 'RunDecisionApplied':
+    case 'RunDecisionRefused':
+      return { status, attempt, max_attempts: maxAttempts };
     case 'RunCompleted': {
       const { resultRef, usage } = event.data;
       return { ...change, usage, progress: null, result_ref: resultRef, ended_at: occurredAt };

@@ -11,13 +11,18 @@
  *      can send nothing more.
  * (X5) Only transitions of the domain's table are made: the docs and what callers see are drawn from the same table.
  */
-import type { RunEventName, UsagePart } from '#libs/contracts';
+import type { UsagePart } from '#libs/contracts';
 import { mayFollow, type RunFailure, type RunProgress, type WaitingReason } from '#libs/domain';
 import type { Outbox, OutboxMessage } from '#libs/messaging';
 import { bumpFences, usageOfRuns } from '#libs/openai-gateway';
 import { statement, type Tx } from '#libs/postgres';
 import { publicStatusOf, type ExecutionRow, type ExecutionStatus } from './execution.js';
-import { deadLetterMessage, retryMessage, runEventMessage } from './run-messages.js';
+import {
+  deadLetterMessage,
+  retryMessage,
+  runEventMessage,
+  type RunChangeEvent,
+} from './run-messages.js';
 
 export interface ExecutionChange {
   readonly runId: string;
@@ -28,7 +33,7 @@ export interface ExecutionChange {
   /** What the attempt is said to have ended with, where `to` does not tell; null: `to`. */
   readonly endedAs: 'lease_lost' | 'released' | null;
   /** What it is called; null: nothing to tell. */
-  readonly event: RunEventName | null;
+  readonly event: RunChangeEvent | null;
   readonly attempt: number;
   readonly tries: number;
   readonly lostLeases: number;
@@ -134,7 +139,12 @@ async function usageOfEnded(
   tx: Tx,
   changed: readonly { row: ExecutionRow; change: ExecutionChange }[],
 ): Promise<ReadonlyMap<string, UsagePart>> {
-  const told: readonly (RunEventName | null)[] = ['RunCompleted', 'RunFailed', 'RunNeedsReview'];
+  const told: readonly (RunChangeEvent | null)[] = [
+    'RunCompleted',
+    'RunFailed',
+    'RunCancelled',
+    'RunNeedsReview',
+  ];
   const ended = changed.filter(({ change }) => told.includes(change.event));
   return usageOfRuns(
     tx,

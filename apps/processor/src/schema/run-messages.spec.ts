@@ -5,11 +5,15 @@ import {
   retryTopics,
   topics,
   workHeaders,
-  type RunEventName,
 } from '#libs/contracts';
 import type { RunFailure } from '#libs/domain';
 import type { ExecutionRow } from './execution.js';
-import { deadLetterMessage, retryMessage, runEventMessage } from './run-messages.js';
+import {
+  deadLetterMessage,
+  retryMessage,
+  runEventMessage,
+  type RunChangeEvent,
+} from './run-messages.js';
 
 const NOW = new Date('2026-01-01T00:00:10.000Z');
 const at = (ms: number) => new Date(NOW.getTime() + ms);
@@ -103,7 +107,7 @@ const lastFailure = {
 };
 
 describe('an event of a run', () => {
-  const names: readonly [RunEventName, ExecutionRow['status'], string][] = [
+  const names: readonly [RunChangeEvent, ExecutionRow['status'], string][] = [
     ['RunQueued', 'ready', 'queued'],
     ['RunStarted', 'running', 'running'],
     ['RunProgressed', 'running', 'running'],
@@ -111,6 +115,7 @@ describe('an event of a run', () => {
     ['RunNeedsReview', 'needs_review', 'needs_review'],
     ['RunCompleted', 'completed', 'completed'],
     ['RunFailed', 'failed', 'failed'],
+    ['RunCancelled', 'cancelled', 'cancelled'],
   ];
 
   it.each(names)('%s can be read by its own contract', (name, status, seenAs) => {
@@ -145,7 +150,7 @@ describe('an event of a run', () => {
   });
 
   it('that lacks what it has to tell is not told at all', () => {
-    const telling = (name: RunEventName, changes: Partial<ExecutionRow>) => () =>
+    const telling = (name: RunChangeEvent, changes: Partial<ExecutionRow>) => () =>
       runEventMessage(name, { ...row, ...changes }, facts);
     const incomplete = expect.objectContaining({ code: 'run_event_incomplete' }) as Error;
     expect(telling('RunProgressed', { progress: null })).toThrow(incomplete);

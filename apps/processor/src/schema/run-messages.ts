@@ -10,6 +10,7 @@ import {
   topics,
   wireTypeOf,
   workHeaders,
+  type DecisionAnswerName,
   type RunEvent,
   type RunEventBase,
   type RunEventName,
@@ -29,8 +30,11 @@ export interface EventFacts {
   readonly now: Date;
 }
 
+/** What is told of a change of the run; decisions are answered apart. */
+export type RunChangeEvent = Exclude<RunEventName, DecisionAnswerName>;
+
 export function runEventMessage(
-  name: RunEventName,
+  name: RunChangeEvent,
   row: ExecutionRow,
   facts: EventFacts,
 ): OutboxMessage {
@@ -107,7 +111,7 @@ type Specifics<Name extends RunEventName> = Omit<
 >;
 
 function specificsOf(
-  name: RunEventName,
+  name: RunChangeEvent,
   row: ExecutionRow,
   { waiting, usage, result, now }: EventFacts,
 ): object {
@@ -139,6 +143,8 @@ function specificsOf(
       } satisfies Specifics<'RunCompleted'>;
     case 'RunFailed':
       return { failure: failure(), usage, durationMs } satisfies Specifics<'RunFailed'>;
+    case 'RunCancelled':
+      return { usage, durationMs } satisfies Specifics<'RunCancelled'>;
   }
 }
 

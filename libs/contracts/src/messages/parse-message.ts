@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { plainToInstance, type ClassConstructor } from 'class-transformer';
 import { validateSync, type ValidationError } from 'class-validator';
 import { RUN_REQUESTED, RunRequested } from './run-requested.js';
+import { decisionCommandClassOf, decisionNameOf, type DecisionCommand } from './run-decisions.js';
 import { runEventClassOf, runEventNameOf, type RunEvent } from './run-events.js';
 
 /** What a message's data turned out to be. Unknown fields are ignored; unknown types are told apart from broken ones. */
@@ -24,6 +25,18 @@ interface TypedData {
 export function parseRunRequested(message: TypedData): Parsed<RunRequested> {
   if (message.type !== RUN_REQUESTED) return { kind: 'unknown_type', type: message.type };
   return parseAs(RunRequested, message.data);
+}
+
+export function parseDecisionCommand(message: TypedData): Parsed<DecisionCommand> {
+  const decision = decisionNameOf(message.type);
+  if (!decision) return { kind: 'unknown_type', type: message.type };
+  const parsed = parseAs(
+    decisionCommandClassOf(decision) as ClassConstructor<object>,
+    message.data,
+  );
+  if (parsed.kind !== 'parsed') return parsed;
+  // The class was chosen by the decision: the pair is one member of the union.
+  return { kind: 'parsed', value: { decision, data: parsed.value } as DecisionCommand };
 }
 
 export function parseRunEvent(message: TypedData): Parsed<RunEvent> {

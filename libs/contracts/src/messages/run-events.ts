@@ -12,9 +12,13 @@ import {
   ValidateNested,
 } from 'class-validator';
 import {
+  decisionNames,
+  decisionRefusals,
   failureClasses,
   runStatuses,
   waitingReasons,
+  type DecisionName,
+  type DecisionRefusal,
   type FailureClass,
   type RunFailure,
   type RunProgress,
@@ -228,6 +232,41 @@ export class RunFailed extends RunEventBase {
   durationMs!: number;
 }
 
+/** It was stopped on request. What was spent until then is in `usage`. */
+export class RunCancelled extends RunEventBase {
+  @ValidateNested()
+  @Type(() => UsagePart)
+  usage!: UsagePart;
+
+  @IsInt()
+  durationMs!: number;
+}
+
+/** A person's decision was carried out. Comes right before the event of what it did; by itself it changes nothing. */
+export class RunDecisionApplied extends RunEventBase {
+  @Matches(/^dec_[0-9a-f-]{36}$/)
+  decisionId!: string;
+
+  @IsIn(decisionNames)
+  decision!: DecisionName;
+}
+
+/** A person's decision was not carried out. It changes nothing. */
+export class RunDecisionRefused extends RunEventBase {
+  @Matches(/^dec_[0-9a-f-]{36}$/)
+  decisionId!: string;
+
+  @IsIn(decisionNames)
+  decision!: DecisionName;
+
+  @IsIn(decisionRefusals)
+  code!: DecisionRefusal;
+
+  /** One line for the person who decided. */
+  @IsString()
+  reason!: string;
+}
+
 const eventClasses = {
   RunQueued,
   RunStarted,
@@ -236,9 +275,15 @@ const eventClasses = {
   RunNeedsReview,
   RunCompleted,
   RunFailed,
+  RunCancelled,
+  RunDecisionApplied,
+  RunDecisionRefused,
 } as const;
 
 export type RunEventName = keyof typeof eventClasses;
+
+/** What a decision is answered with. */
+export type DecisionAnswerName = Extract<RunEventName, 'RunDecisionApplied' | 'RunDecisionRefused'>;
 
 export const runEventNames = Object.keys(eventClasses) as readonly RunEventName[];
 
@@ -257,6 +302,9 @@ const wireTypes: Readonly<Record<RunEventName, string>> = {
   RunNeedsReview: 'dev.holdfast.run.needs-review.v1',
   RunCompleted: 'dev.holdfast.run.completed.v1',
   RunFailed: 'dev.holdfast.run.failed.v1',
+  RunCancelled: 'dev.holdfast.run.cancelled.v1',
+  RunDecisionApplied: 'dev.holdfast.run.decision-applied.v1',
+  RunDecisionRefused: 'dev.holdfast.run.decision-refused.v1',
 };
 
 /** `ce_type` of an event. */

@@ -15,6 +15,7 @@ export type RunTrigger =
   | 'needs_a_person'
   | 'cannot_succeed'
   | 'deadline_passed'
+  | 'calls_to_close'
   | 'cancelled'
   | 'redriven'
   | 'completed_by_hand'
@@ -62,12 +63,14 @@ const table: readonly Row[] = [
 
   ['retrying', 'claimed', 'running', 'RunStarted', 'processor'],
   ['retrying', 'has_to_wait', 'queued', 'RunQueued', 'processor'],
+  ['retrying', 'calls_to_close', 'queued', 'RunQueued', 'caller'],
   ['retrying', 'cancelled', 'cancelled', 'RunCancelled', 'caller'],
 
   ['needs_review', 'redriven', 'queued', 'RunQueued', 'support'],
   ['needs_review', 'completed_by_hand', 'completed', 'RunCompleted', 'support'],
   ['needs_review', 'discarded', 'failed', 'RunFailed', 'support'],
   ['needs_review', 'superseded', 'failed', 'RunFailed', 'support'],
+  ['needs_review', 'calls_to_close', 'queued', 'RunQueued', 'caller'],
   ['needs_review', 'cancelled', 'cancelled', 'RunCancelled', 'caller'],
 ];
 
