@@ -38,6 +38,7 @@ module.exports = {
     },
     { name: 'kafkajs-only-in-messaging', severity: 'error', from: { path: '^(apps|libs)/', pathNot: lib('messaging') }, to: { path: npm('kafkajs') } },
     { name: 'openai-only-in-the-gateway', severity: 'error', from: { path: '^(apps|libs)/', pathNot: lib('openai-gateway') }, to: { path: npm('openai') } },
+    { name: 'pino-only-in-process', severity: 'error', from: { path: '^(apps|libs)/', pathNot: lib('process') }, to: { path: npm('pino') } },
     {
       name: 'sql-only-in-stores', severity: 'error',
       from: { path: '^(apps|libs)/', pathNot: [lib('postgres'), lib('content'), '\\.store\\.ts$', '\\.entity\\.ts$', '/migrations/', '\\.spec\\.ts$'] },

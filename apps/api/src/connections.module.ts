@@ -20,8 +20,7 @@ const APPLICATION_NAME = 'holdfast-api';
 @Module({})
 export class ConnectionsModule {
   static of(settings: ApiSettings, log: JsonLog, onFatal: OnFatal): DynamicModule {
-    const onError = (error: Error) =>
-      log.warn({ error: error.message }, 'Postgres connection lost');
+    const onError = (error: Error) => log.warn({ error }, 'Postgres connection lost');
     const maxConnections = settings.databaseConnections;
     const database = (url: string) =>
       new Database({ url, maxConnections, applicationName: APPLICATION_NAME, onError });

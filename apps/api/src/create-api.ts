@@ -7,7 +7,7 @@ import { connectKafkaTransport, KafkaTransportStrategy } from '#libs/messaging';
 import { ApiModule } from './api.module.js';
 import type { OnFatal } from './connections.module.js';
 import { readJsonBody } from './json-body.js';
-import type { JsonLog } from '#libs/process';
+import { NestLog, type JsonLog } from '#libs/process';
 import { ProblemFilter, sendProblem } from './problem.filter.js';
 import { RouteTable } from './route-table.js';
 import type { ApiSettings } from './settings.js';
@@ -28,9 +28,9 @@ export async function createApi(
   const app = await NestFactory.create<NestFastifyApplication>(
     ApiModule.of(settings, log, onFatal),
     adapter,
-    { bodyParser: false, logger: log, abortOnError: false },
+    { bodyParser: false, logger: new NestLog(log), abortOnError: false },
   );
-  app.useGlobalFilters(new ProblemFilter(routes));
+  app.useGlobalFilters(new ProblemFilter(routes, log));
   connectKafkaTransport(app, app.get(KafkaTransportStrategy));
   return app;
 }

@@ -1,6 +1,5 @@
 import { BadRequestException, NotFoundException } from '@nestjs/common';
 import { problemKinds, type ProblemCode } from '#libs/contracts';
-import { JsonLog } from '#libs/process';
 import { ProblemError } from './problem-error.js';
 import { RouteTable } from './route-table.js';
 import { toProblem } from './to-problem.js';
@@ -70,17 +69,4 @@ describe('the trace id', () => {
       expect(traceIdOf({ traceparent: bad })).toMatch(/^[0-9a-f]{32}$/);
     },
   );
-});
-
-it('the log writes one JSON line per entry, from its level up, and never fails on a value', () => {
-  const lines: string[] = [];
-  const log = new JsonLog('info', (line) => lines.push(line));
-  log.debug({ a: 1 }, 'not this');
-  log.info({ offset: 7n, error: new Error('broken') }, 'ours');
-  log.log('Nest dependencies', 'InstanceLoader');
-  log.error('failed', 'stack', 'http');
-  expect(lines.map((line) => JSON.parse(line) as unknown)).toMatchObject([
-    { level: 'info', message: 'ours', offset: '7', error: 'Error: broken' },
-    { level: 'error', message: 'failed', context: 'http', detail: 'stack' },
-  ]);
 });

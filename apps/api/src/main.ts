@@ -10,7 +10,7 @@ import { schemasOf } from './schema/index.js';
 import { parseSettings } from './settings.js';
 
 const settings = settingsOrExit('api', parseSettings(process.env));
-const log = new JsonLog(settings.logLevel);
+const log = new JsonLog(settings.logLevel, undefined, 'api');
 let app: NestFastifyApplication | undefined;
 
 await startProcess({

@@ -1,6 +1,7 @@
-import { Catch, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import { Catch, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { problemKinds, problemTypeOf, type ProblemBody } from '#libs/contracts';
+import type { FieldLog } from '#libs/process';
 import type { ProblemError } from './problem-error.js';
 import type { RouteTable } from './route-table.js';
 import { toProblem } from './to-problem.js';
@@ -8,9 +9,10 @@ import { toProblem } from './to-problem.js';
 /** Answers every error of every request as RFC 9457 problem+json. A stack goes to the log, never over the wire. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
-  private readonly log = new Logger('http');
-
-  constructor(private readonly routes: RouteTable) {}
+  constructor(
+    private readonly routes: RouteTable,
+    private readonly log: FieldLog,
+  ) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
     const request = host.switchToHttp().getRequest<FastifyRequest>();
@@ -28,10 +30,11 @@ export class ProblemFilter implements ExceptionFilter {
   }
 
   private report(problem: ProblemError, request: FastifyRequest): void {
-    const cause = problem.cause instanceof Error ? problem.cause : problem;
-    const line = `${problem.code} on ${request.method} ${request.routeOptions.url ?? request.url} trace=${request.id}`;
-    if (problem.code === 'internal_error') this.log.error(line, cause.stack);
-    else this.log.warn(`${line}: ${cause.message}`);
+    const level = problem.code === 'internal_error' ? 'error' : 'warn';
+    const { code, cause: error = problem } = problem;
+    const { method, id: traceId } = request;
+    const route = request.routeOptions.url; // the pattern: an address may hold anything
+    this.log[level]({ code, method, route, traceId, error }, 'a request failed');
   }
 }
 

@@ -24,8 +24,7 @@ const APPLICATION_NAME = 'holdfast-processor';
 export class ConnectionsModule {
   static of(settings: ProcessorSettings, log: JsonLog, onFatal: OnFatal): DynamicModule {
     const owner = `${hostname()}.${process.pid}.${randomBytes(4).toString('hex')}`;
-    const onError = (error: Error) =>
-      log.warn({ error: error.message }, 'Postgres connection lost');
+    const onError = (error: Error) => log.warn({ error }, 'Postgres connection lost');
     const maxConnections = settings.databaseConnections;
     const database = (url: string) =>
       new Database({ url, maxConnections, applicationName: APPLICATION_NAME, onError });

@@ -1,7 +1,7 @@
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { connectKafkaTransport, type KafkaTransportStrategy } from '#libs/messaging';
-import type { JsonLog } from '#libs/process';
+import { NestLog, type JsonLog } from '#libs/process';
 import type { OnFatal } from './connections.module.js';
 import { RETRY_CONSUMER, WORK_CONSUMER } from './consumers.js';
 import { ProcessorModule } from './processor.module.js';
@@ -16,7 +16,7 @@ export async function createProcessor(
   const app = await NestFactory.create<NestFastifyApplication>(
     ProcessorModule.of(settings, log, onFatal),
     new FastifyAdapter(),
-    { logger: log, abortOnError: false },
+    { logger: new NestLog(log), abortOnError: false },
   );
   for (const token of [WORK_CONSUMER, RETRY_CONSUMER]) {
     connectKafkaTransport(app, app.get<KafkaTransportStrategy>(token));

@@ -12,7 +12,7 @@ import { parseSettings } from './settings.js';
 import { requireWorkflows } from './require-workflows.store.js';
 
 const settings = settingsOrExit('processor', parseSettings(process.env));
-const log = new JsonLog(settings.logLevel);
+const log = new JsonLog(settings.logLevel, undefined, 'processor');
 let app: NestFastifyApplication | undefined;
 
 await startProcess({

@@ -15,7 +15,7 @@ export async function repeat(
     try {
       await work();
     } catch (error) {
-      log.warn({ error: String(error) }, `${what} failed; trying again`);
+      log.warn({ error }, `${what} failed; trying again`);
     }
   }
 }

@@ -1,5 +1,5 @@
 /** Messages over Kafka: envelope, outbox and relay, topics, consumers. Knows messages, not runs; hides kafkajs. */
-export { type MessagingLog, silentLog } from './log.js';
+export { silentLog } from '#libs/process';
 export {
   type Decoded,
   type DecodedMessage,

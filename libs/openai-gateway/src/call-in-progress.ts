@@ -1,7 +1,9 @@
 /** One model call being carried through under one claim: look into the ledger, decide, do one thing, look again. */
+import { runIdOf } from '#libs/domain';
+import type { FieldLog } from '#libs/process';
 import { classifyFailure } from './classify/classify-failure.js';
 import type { CallFact } from './classify/call-fact.js';
-import type { GatewayLog, GatewayTiming } from './gateway-options.js';
+import type { GatewayTiming } from './gateway-options.js';
 import type { CallLedger, Sending } from './ledger/call-ledger.store.js';
 import { type CallDecision, decideCall } from './ledger/decide-call.js';
 import type { CallFailure, CallOwner, ModelCallOutcome, ModelCallRequest } from './model-call.js';
@@ -14,7 +16,7 @@ export interface CallParts {
   readonly ledger: CallLedger;
   readonly endpoint: OpenAiEndpoint;
   readonly timing: GatewayTiming;
-  readonly log: GatewayLog;
+  readonly log: FieldLog;
 }
 
 type Step = ModelCallOutcome | { readonly kind: 'look_again' };
@@ -185,7 +187,7 @@ export class CallInProgress {
               responseId,
               requestId,
               kind,
-              ...('status' in fault ? { status: fault.status } : { cause: fault.cause }),
+              ...('status' in fault ? { httpStatus: fault.status } : { cause: fault.cause }),
             },
             'poll fault',
           ),
@@ -254,7 +256,9 @@ export class CallInProgress {
 
   #logFailure(failure: CallFailure): void {
     const { callId, request } = this;
-    this.parts.log.warn({ callId, runId: request.runId, ...failure }, 'model call failed');
+    const { message: reason, ...facts } = failure;
+    const runId = runIdOf(request.runId);
+    this.parts.log.warn({ callId, runId, ...facts, reason }, 'model call failed');
   }
 
   #classify(fact: CallFact): CallFailure {

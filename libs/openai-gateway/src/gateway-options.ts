@@ -1,22 +1,16 @@
 /** The gateway's settings, each with its meaning and default. */
 import type { Database } from '#libs/postgres';
+import type { FieldLog } from '#libs/process';
 
 export interface GatewayOptions {
   readonly database: Database;
   /** With `/v1`. Pinned: what the SDK would read from the environment is not looked at. */
   readonly baseUrl: string;
   readonly apiKey: string;
-  readonly log: GatewayLog;
+  readonly log: FieldLog;
   readonly timing?: Partial<GatewayTiming>;
   /** Sockets to OpenAI. Default 256. */
   readonly maxConnections?: number;
-}
-
-/** As much of a pino logger as the gateway uses. Fields never hold prompt or output text. */
-export interface GatewayLog {
-  debug(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
 }
 
 export interface GatewayTiming {

@@ -11,7 +11,7 @@ export type {
   Usage,
 } from './model-call.js';
 export { callIdOf, type CallIdentity } from './call-id.js';
-export type { GatewayLog, GatewayOptions, GatewayTiming } from './gateway-options.js';
+export type { GatewayOptions, GatewayTiming } from './gateway-options.js';
 export { bumpFences, type RunFence } from './ledger/bump-fences.js';
 export { newestCalls, type NewestCall } from './ledger/newest-calls.js';
 export { usageOfRuns, type RunUsage } from './ledger/usage-of-runs.js';

@@ -82,10 +82,7 @@ export class OpenAiGateway {
       () => this.#busy.delete(callId),
       (error: unknown) => {
         this.#busy.delete(callId);
-        this.#options.log.error(
-          { callId, err: error },
-          'a model call could not be carried through',
-        );
+        this.#options.log.error({ callId, error }, 'a model call could not be carried through');
       },
     );
     this.#busy.set(

@@ -1,88 +1,60 @@
-import { logLevels, type LogLevel } from './settings.js';
+import { pino, type DestinationStream, type Logger } from 'pino';
+import { errorFields } from './error-words.js';
+import { writtenField, type FieldLog, type LogFields } from './field-log.js';
+import type { LogLevel } from './settings.js';
 
-/** What the libs write to. */
-export interface FieldLog {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
+type Written = Record<string, unknown>;
 
-/** Nest tells of every module and route at start; nobody needs that at `info`. */
-const CHATTY_CONTEXTS = new Set([
-  'NestFactory',
-  'InstanceLoader',
-  'RoutesResolver',
-  'RouterExplorer',
-  'NestApplication',
-  'NestMicroservice',
-]);
-
-/** One JSON line per entry, on stderr: stdout holds only the line that says "ready". */
+/**
+ * One JSON line per entry, by pino, on stderr: stdout holds only the line that says "ready". A line is written before the call
+ * returns, so that the last ones of a process that dies are there.
+ */
 export class JsonLog implements FieldLog {
-  private readonly floor: number;
+  private readonly pino: Logger;
 
-  constructor(
-    level: LogLevel,
-    private readonly write: (line: string) => void = (line) => process.stderr.write(line),
-  ) {
-    this.floor = logLevels.indexOf(level);
+  /** @param app put into every line, with the process id */
+  constructor(level: LogLevel, write?: (line: string) => void, app?: string) {
+    const destination: DestinationStream = write
+      ? { write }
+      : pino.destination({ fd: 2, sync: true });
+    this.pino = pino(
+      {
+        level,
+        base: app === undefined ? {} : { app, pid: process.pid },
+        messageKey: 'message',
+        timestamp: pino.stdTimeFunctions.isoTime,
+        formatters: { level: (label) => ({ level: label }) },
+      },
+      destination,
+    );
   }
 
-  debug(...args: unknown[]): void {
-    this.entry('debug', args);
+  debug(fields: LogFields, message: string): void {
+    if (this.pino.isLevelEnabled('debug')) this.pino.debug(written(fields), message);
   }
 
-  verbose(...args: unknown[]): void {
-    this.entry('debug', args);
+  info(fields: LogFields, message: string): void {
+    if (this.pino.isLevelEnabled('info')) this.pino.info(written(fields), message);
   }
 
-  log(...args: unknown[]): void {
-    const chatty = CHATTY_CONTEXTS.has(String(args.at(-1)));
-    this.entry(chatty ? 'debug' : 'info', args);
+  warn(fields: LogFields, message: string): void {
+    this.pino.warn(written(fields), message);
   }
 
-  info(...args: unknown[]): void {
-    this.entry('info', args);
-  }
-
-  warn(...args: unknown[]): void {
-    this.entry('warn', args);
-  }
-
-  error(...args: unknown[]): void {
-    this.entry('error', args);
-  }
-
-  fatal(...args: unknown[]): void {
-    this.entry('error', args);
-  }
-
-  /** The libs say (fields, message), Nest says (message, …more, context). */
-  private entry(level: LogLevel, [first, ...rest]: unknown[]): void {
-    if (logLevels.indexOf(level) < this.floor) return;
-    const head = { time: new Date().toISOString(), level };
-    const said = isFields(first)
-      ? { message: textOf(rest[0]), ...first }
-      : {
-          message: textOf(first),
-          context: textOf(rest.at(-1)),
-          ...(rest.length > 1 && { detail: textOf(rest[0]) }),
-        };
-    this.write(`${JSON.stringify({ ...head, ...said }, writable)}\n`);
+  /** With the place in our code. */
+  error(fields: LogFields, message: string): void {
+    this.pino.error(written(fields, { stack: true }), message);
   }
 }
 
-function isFields(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !(value instanceof Error);
-}
-
-function textOf(value: unknown): string | undefined {
-  if (value === undefined || typeof value === 'string') return value;
-  return value instanceof Error ? (value.stack ?? value.message) : JSON.stringify(value, writable);
-}
-
-function writable(_key: string, value: unknown): unknown {
-  if (typeof value === 'bigint') return value.toString();
-  return value instanceof Error ? `${value.name}: ${value.message}` : value;
+/** What is not in the list of fields is left out. */
+function written(fields: LogFields, options: { stack?: boolean } = {}): Written {
+  const line: Written = {};
+  for (const [name, value] of Object.entries(fields)) {
+    const text = writtenField(name, value);
+    if (text !== undefined) line[name] = text;
+  }
+  return 'error' in fields && fields.error !== undefined
+    ? Object.assign(line, errorFields(fields.error, options))
+    : line;
 }

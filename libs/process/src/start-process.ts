@@ -2,7 +2,7 @@
  * How a process of Holdfast comes up and goes down: it waits for what it needs, starts, says `ready:` on stdout, and drains
  * when it is told to end. Both signals drain; a drain that hangs is ended.
  */
-import type { FieldLog } from './json-log.js';
+import type { FieldLog } from './field-log.js';
 
 export interface ProcessPlan {
   /** As in "the api". */
@@ -26,6 +26,7 @@ const STUCK_AFTER_GRACE_MS = 15_000;
 export async function startProcess(plan: ProcessPlan): Promise<void> {
   const { name, log } = plan;
   const stopping = new AbortController();
+  endOnUncaught(plan);
   const shutDown = async (exitCode: number) => {
     if (stopping.signal.aborted) return;
     stopping.abort();
@@ -43,23 +44,31 @@ export async function startProcess(plan: ProcessPlan): Promise<void> {
   try {
     await plan.prepare(stopping.signal);
     const said = await plan.start((error) => {
-      log.error({ error: String(error) }, `the ${name} cannot go on; ending it`);
+      log.error({ error }, `the ${name} cannot go on; ending it`);
       void shutDown(1);
     });
     process.stdout.write(`ready: ${said}\n`);
   } catch (error) {
     if (stopping.signal.aborted) return;
-    log.error(startFields(error, plan.mends), `the ${name} could not start`);
+    log.error({ error, run: mendOf(error, plan.mends) }, `the ${name} could not start`);
     await shutDown(1);
   }
 }
 
-function startFields(error: unknown, mends: ProcessPlan['mends']): object {
-  if (!(error instanceof Error)) return { error: String(error) };
-  const mend = 'code' in error && typeof error.code === 'string' ? mends[error.code] : undefined;
-  return mend === undefined
-    ? { error: error.stack ?? error.message }
-    : { error: error.message, run: mend };
+function mendOf(error: unknown, mends: ProcessPlan['mends']): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? mends[error.code] : undefined;
+}
+
+/** Node would print the error as it is, payload and all; it ends as it would have, with a line that can be read by machines. */
+function endOnUncaught({ name, log }: ProcessPlan): void {
+  process.on('uncaughtException', (error, origin) => {
+    log.error(
+      { error, because: origin },
+      `the ${name} met an error that nobody handles; ending it`,
+    );
+    process.exit(1);
+  });
 }
 
 /** Where databases are, without passwords and without repeats. */

@@ -4,12 +4,12 @@
  */
 import kafkajs, { type Producer } from 'kafkajs';
 import { Database, uuidv7 } from '#libs/postgres';
+import type { FieldLog } from '#libs/process';
 import {
   createTopics,
   encodeMessage,
   KafkaConnection,
   type Message,
-  type MessagingLog,
   Outbox,
   outboxTableSql,
   silentLog,
@@ -19,7 +19,7 @@ import { freshDatabase, freshTopicPrefix, kafkaBrokers } from '../../support/sta
 
 export const SCHEMA = 'processor';
 export const HOUR_MS = 3_600_000;
-export const log: MessagingLog =
+export const log: FieldLog =
   process.env.SPEC_LOG === '1'
     ? {
         ...silentLog,

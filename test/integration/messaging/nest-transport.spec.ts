@@ -10,12 +10,12 @@ import {
   KafkaRecordContext,
   type KafkaTransportOptions,
   KafkaTransportStrategy,
-  type MessagingLog,
   type ReceivedMessage,
   silentLog,
   TopicHandlerError,
   type UndecodableRecord,
 } from '#libs/messaging';
+import type { FieldLog } from '#libs/process';
 import { aMessage, Collected, eventually, kafkaStack, topicSpec } from './messaging-stack.js';
 
 const WORK = 'spec.work.v1';
@@ -79,10 +79,10 @@ class SpecModule {}
 let stack: Awaited<ReturnType<typeof kafkaStack>>;
 let app: INestApplication;
 const undecodable = new Collected<UndecodableRecord>();
-const faults = new Collected<{ error: string; causes?: string[] }>();
-const log: MessagingLog = {
+const faults = new Collected<unknown>();
+const log: FieldLog = {
   ...silentLog,
-  error: (fields) => faults.add(fields as { error: string; causes?: string[] }),
+  error: (fields) => faults.add(fields.error),
 };
 
 function strategy(options: Partial<KafkaTransportOptions>) {
@@ -145,7 +145,9 @@ it('settles when the stream of the handler completes, not when the handler retur
     () => stack.committed('spec.group', STREAM),
     ({ 0: offset }) => offset === '1',
   );
-  expect(faults.items.map(({ error }) => error)).toContain('RangeError: the stream broke');
+  expect(faults.items).toContainEqual(
+    expect.objectContaining({ name: 'RangeError', message: 'the stream broke' }),
+  );
 });
 
 it('hands the record of a throwing handler over again, and reports the error with its cause', async () => {
@@ -154,8 +156,9 @@ it('hands the record of a throwing handler over again, and reports the error wit
   expect(thrown.items).toEqual([1, 1, 2]);
   expect(faults.items).toContainEqual(
     expect.objectContaining({
-      error: 'TypeError: Cannot read properties of undefined',
-      causes: ['Error: the root'],
+      name: 'TypeError',
+      message: 'Cannot read properties of undefined',
+      cause: expect.objectContaining({ message: 'the root' }) as unknown,
     }),
   );
 });

@@ -62,7 +62,7 @@ export async function startGatewayFixture(): Promise<GatewayFixture> {
         database: surrounded(database, around),
         baseUrl,
         apiKey: 'sk-spec',
-        log: { debug: note, warn: note, error: note },
+        log: { debug: note, info: note, warn: note, error: note },
         timing: { ...quick, ...timing },
       });
       gateways.push(gateway);

@@ -29,7 +29,7 @@ import { WatchHub } from './watch-hub.js';
       inject: [FollowRunsStore, Notifications, JsonLog],
       useFactory: (store: FollowRunsStore, notifications: Notifications, log: JsonLog) => {
         const onError = (error: unknown) =>
-          log.warn({ error: String(error) }, 'streams could not be served; trying again');
+          log.warn({ error }, 'streams could not be served; trying again');
         const hub = new WatchHub(store, { onError });
         notifications.listen(RUN_EVENTS_CHANNEL, () => hub.hint());
         return hub;

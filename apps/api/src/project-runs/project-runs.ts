@@ -1,6 +1,7 @@
 /** Takes what the events topic holds into the read model: applies, parks, sets aside; a record is done when one of them is stored. */
-import type { MessagingLog, ReceivedMessage, UndecodableRecord } from '#libs/messaging';
+import type { ReceivedMessage, UndecodableRecord } from '#libs/messaging';
 import { isRowRejection } from '#libs/postgres';
+import { wordsOf, type FieldLog } from '#libs/process';
 import { readEvent, type IncomingEvent } from './incoming-event.js';
 import type { ParkedEventsStore, SetAside, WaitingEvent } from './parked-events.store.js';
 import type { ProjectEventsStore, Projection } from './project-events.store.js';
@@ -28,7 +29,7 @@ export class ProjectRuns {
   constructor(
     private readonly events: ProjectEventsStore,
     private readonly parked: ParkedEventsStore,
-    private readonly log: MessagingLog,
+    private readonly log: FieldLog,
     /** Tells the streams that there is something new. */
     private readonly onApplied: () => void,
   ) {}
@@ -68,7 +69,7 @@ export class ProjectRuns {
     } catch (error) {
       if (!isRowRejection(error)) throw error;
       const { position, eventId, type } = event;
-      const problem = error instanceof Error ? error.message : String(error);
+      const problem = wordsOf(error);
       await this.setAside({ position, reason: 'refused', problem, eventId, type, body: null });
     }
   }

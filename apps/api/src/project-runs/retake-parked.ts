@@ -5,7 +5,7 @@
  * (R2) A round that fails (Postgres away) is logged and the next one starts anew; the loop ends with its signal only.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { MessagingLog } from '#libs/messaging';
+import type { FieldLog } from '#libs/process';
 import type { ParkedEventsStore } from './parked-events.store.js';
 import type { ProjectRuns } from './project-runs.js';
 
@@ -21,7 +21,7 @@ const RUNS_PER_ROUND = 100;
 export async function retakeParkedEvents(
   parked: ParkedEventsStore,
   projection: ProjectRuns,
-  log: MessagingLog,
+  log: FieldLog,
   signal: AbortSignal,
   { waitMs = 5_000, everyMs = 1_000 }: RetakeOptions = {},
 ): Promise<void> {
@@ -29,7 +29,7 @@ export async function retakeParkedEvents(
     try {
       await retakeOnce(parked, projection, waitMs);
     } catch (error) {
-      log.warn({ error: String(error) }, 'parked run events could not be taken up; trying again'); // (R2)
+      log.warn({ error }, 'parked run events could not be taken up; trying again'); // (R2)
     }
     await sleep(everyMs, undefined, { signal }).catch(() => undefined);
   }

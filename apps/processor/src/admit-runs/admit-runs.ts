@@ -42,7 +42,12 @@ export class AdmitRuns {
         return;
       case 'settle':
         this.tools.log.debug(
-          { runId: message.subject, because: admission.because, ...message.position },
+          {
+            runId: message.subject,
+            traceId: message.traceparent?.split('-')[1],
+            because: admission.because,
+            ...message.position,
+          },
           'work settled without effect',
         );
         return;

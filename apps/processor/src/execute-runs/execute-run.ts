@@ -8,6 +8,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { defaultRetryPolicy, type RetryPolicy } from '#libs/domain';
+import { aboutRun } from '../schema/index.js';
 import { abortAtDeadline } from './abort-at-deadline.js';
 import { decideOutcome, type Standing } from './decide-outcome.js';
 import type { ExecuteTools } from './execute-tools.js';
@@ -60,11 +61,14 @@ async function settle(
   tools: ExecuteTools,
   outcome: FinalOutcome | { readonly kind: 'lost' },
 ): Promise<void> {
-  const { run_id: runId, tenant, attempt } = lease.claim.run;
   if (outcome.kind === 'lost') return; // (E1)
   lease.settling();
   const written = await tools.moves.move(lease.claim, outcome);
-  const fields = { runId, tenant, attempt, outcome: outcome.kind, failure: failureFields(outcome) };
+  const fields = {
+    ...aboutRun(lease.claim.run),
+    outcome: outcome.kind,
+    ...('failure' in outcome && { class: outcome.failure.class, code: outcome.failure.code }),
+  };
   if (written) tools.log.info(fields, 'run left this worker');
   else tools.log.warn(fields, 'run was taken over before its outcome was written; thrown away');
 }
@@ -97,10 +101,4 @@ function standingOf({ claim: { run } }: Lease): Standing {
     tries: run.tries,
     firstFailedAtMs: run.first_failed_at?.getTime() ?? null,
   };
-}
-
-function failureFields(outcome: FinalOutcome): object | undefined {
-  return 'failure' in outcome
-    ? { class: outcome.failure.class, code: outcome.failure.code }
-    : undefined;
 }

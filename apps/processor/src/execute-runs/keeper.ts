@@ -11,6 +11,7 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FieldLog } from '#libs/process';
+import { aboutRun } from '../schema/index.js';
 import type { Claim } from './claim.js';
 import type { LeaseAnswer, LeasesStore } from './leases.store.js';
 
@@ -111,7 +112,7 @@ export class Keeper {
       const answers = await this.store.renew(leases.map(({ claim }) => claim)); // (K1)
       this.take(answers, leases, sentAtMs);
     } catch (error) {
-      this.log.warn({ error: String(error) }, 'leases could not be renewed; trying again');
+      this.log.warn({ error }, 'leases could not be renewed; trying again');
     } finally {
       this.renewing = false;
     }
@@ -139,9 +140,10 @@ export class Keeper {
 
   /** One that was let go meanwhile is not lost: its run has been written down. */
   private lose(lease: HeldLease): void {
-    const { run_id: runId, tenant } = lease.claim.run;
+    const { run_id: runId } = lease.claim.run;
     if (lease.signal.aborted || this.held.get(runId) !== lease) return;
-    this.log.warn({ runId, tenant, fence: lease.claim.fence }, 'lease lost; work on it is stopped');
+    const { run, fence } = lease.claim;
+    this.log.warn({ ...aboutRun(run), fence }, 'lease lost; work on it is stopped');
     lease.abort('lease_lost');
   }
 }

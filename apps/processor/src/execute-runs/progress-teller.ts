@@ -52,7 +52,7 @@ export class ProgressTeller {
       const ours = await this.tools.moves.move(this.lease.claim, { kind: 'progressed', progress });
       if (!ours) this.lease.abort('lease_lost');
     } catch (error) {
-      this.tools.log.warn({ error: String(error) }, 'progress could not be told');
+      this.tools.log.warn({ error }, 'progress could not be told');
     }
   }
 }

@@ -7,6 +7,7 @@
  */
 import { performance } from 'node:perf_hooks';
 import type { FieldLog } from '#libs/process';
+import { aboutRun } from '../schema/index.js';
 import type { ClaimRunsStore } from './claim-runs.store.js';
 import type { Claim } from './claim.js';
 import { executeRun } from './execute-run.js';
@@ -67,7 +68,7 @@ export class RunSlots {
       try {
         claimed = await this.claim(slots - this.working.size);
       } catch (error) {
-        log.warn({ error: String(error) }, 'claiming failed; trying again');
+        log.warn({ error }, 'claiming failed; trying again');
       }
       if (claimed === 0 || this.working.size >= slots) await this.untilWoken(signal); // (R2)
     }
@@ -97,11 +98,8 @@ export class RunSlots {
       await executeRun(lease, this.options.tools);
     } catch (error) {
       // Its outcome could not be written: the lease runs out, and the rescuer lets another owner go on.
-      const { run_id: runId, tenant } = lease.claim.run;
-      this.options.log.error(
-        { runId, tenant, error: String(error) },
-        'run left without an outcome',
-      );
+      const about = aboutRun(lease.claim.run);
+      this.options.log.error({ ...about, error }, 'run left without an outcome');
     } finally {
       this.options.keeper.letGo(lease);
     }

@@ -1,6 +1,7 @@
 import { isNativeError } from 'node:util/types';
 import { isTransientError } from '#libs/postgres';
 import type { FieldLog } from '#libs/process';
+import { aboutRun } from '../schema/index.js';
 import { WorkAbortedError, type Lease } from './keeper.js';
 import type { Pass } from './pass.js';
 
@@ -11,9 +12,7 @@ export function failureOf(error: unknown, lease: Lease, log: FieldLog): Pass {
     return { kind: 'aborted', reason: reason.reason };
   }
   const { code, message } = describe(error);
-  const { run_id: runId, tenant } = lease.claim.run;
-  const stack = isNativeError(error) ? stackFrames(error) : undefined;
-  log.error({ runId, tenant, code, message, stack }, 'carrying out the run failed in our own code');
+  log.error({ ...aboutRun(lease.claim.run), error }, 'carrying out the run failed in our own code');
   const failure = { class: 'internal', code, message } as const;
   const nothing = { httpStatus: null, requestId: null, responseId: null, retryAfterMs: null };
   return { kind: 'failed', failures: [{ ...failure, ...nothing, step: null, item: null }] };
@@ -29,12 +28,4 @@ function describe(error: unknown): { code: string; message: string } {
   return code === null
     ? { code: 'unexpected_error', message: error.name }
     : { code, message: `${error.name}: ${error.message}` };
-}
-
-/** Where it happened, without the message. */
-function stackFrames(error: Error): string[] {
-  return (error.stack ?? '')
-    .split('\n')
-    .filter((line) => /^\s+at /.test(line))
-    .slice(0, 6);
 }

@@ -1,6 +1,7 @@
 /** Every two seconds: takes runs from owners that are gone, and retries whose message is. Each rescue is one log line. */
 import type { FieldLog } from '#libs/process';
 import { repeat } from '../repeat.js';
+import { aboutRun } from '../schema/index.js';
 import type { RescueRunsStore } from './rescue-runs.store.js';
 
 const RESCUE_EVERY_MS = 2_000;
@@ -42,8 +43,12 @@ export class Rescuer {
 
   private async round(): Promise<void> {
     const expired = await this.store.rescueExpired();
-    for (const { run_id: runId, tenant, owner, fence, lost_leases: lostBefore } of expired) {
-      this.log.warn({ runId, tenant, owner, fence, lostBefore }, 'lease expired; run taken back');
+    for (const run of expired) {
+      const { owner, fence, lost_leases: lostBefore } = run;
+      this.log.warn(
+        { ...aboutRun(run), owner, fence, lostBefore },
+        'lease expired; run taken back',
+      );
     }
     const overdue = await this.store.admitOverdue(RETRY_OVERDUE_MS);
     if (overdue > 0)

@@ -3,3 +3,4 @@ export * from './execution.js';
 export * from './executions.store.js';
 export * from './run-messages.js';
 export { schemasOf } from './schemas.js';
+export { aboutRun } from './about-run.js';

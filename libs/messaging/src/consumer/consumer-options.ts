@@ -1,6 +1,6 @@
 import type { Decoded } from '../envelope/message.js';
 import type { KafkaConnection } from '../kafka/kafka-connection.js';
-import type { MessagingLog } from '../log.js';
+import type { FieldLog } from '#libs/process';
 
 /**
  * Resolving settles the record: it is committed and will not come again. Rejecting says that the infrastructure failed (a
@@ -14,7 +14,7 @@ export interface ConsumerOptions {
   /** Logical group; the prefix is added. */
   readonly groupId: string;
   readonly handler: RecordHandler;
-  readonly log: MessagingLog;
+  readonly log: FieldLog;
   /** The consumer is dead and will not come back by itself: end the process. Called at most once. */
   readonly onCrash: (error: Error) => void;
   /** Records per partition in memory and not settled before fetching from it pauses. Default 2,000. */

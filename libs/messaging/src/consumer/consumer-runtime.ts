@@ -12,7 +12,6 @@
  */
 import type { Batch } from 'kafkajs';
 import { MAX_MESSAGE_BYTES, type Decoded } from '../envelope/message.js';
-import { errorFields } from '../log.js';
 import { pause, within } from '../pause.js';
 import { Assignment, type OwnedPartition } from './assignment.js';
 import type { ConsumerOptions, ConsumerStatus } from './consumer-options.js';
@@ -191,9 +190,9 @@ export class ConsumerRuntime {
     const { groupId, log } = this.options;
     log.error(
       {
-        ...errorFields(error),
+        error,
         groupId,
-        position: positionOf(decoded),
+        ...positionOf(decoded),
         attempt,
         faults: this.faults,
       },
@@ -240,7 +239,7 @@ export class ConsumerRuntime {
     } catch (error) {
       // Nothing is lost: the next round names the same positions. A rebalance does this every time.
       const { groupId, log } = this.options;
-      log.debug({ ...errorFields(error), groupId }, 'commit failed');
+      log.debug({ error, groupId }, 'commit failed');
     }
   }
 

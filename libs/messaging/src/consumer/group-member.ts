@@ -17,7 +17,7 @@ import kafkajs, {
 } from 'kafkajs';
 import { ClientSockets } from '../kafka/client-sockets.js';
 import { CLIENT_RETRY, type KafkaConnection } from '../kafka/kafka-connection.js';
-import { errorFields, type MessagingLog } from '../log.js';
+import type { FieldLog } from '#libs/process';
 import { pause } from '../pause.js';
 
 /** Why these: reliability.md, "Consumer runtime". Heartbeats go out only between fetches. */
@@ -37,7 +37,7 @@ export interface GroupMemberOptions {
   /** Logical names. */
   readonly groupId: string;
   readonly topics: readonly string[];
-  readonly log: MessagingLog;
+  readonly log: FieldLog;
   /** By topic name on the cluster. Called before the first batch of that assignment. */
   readonly onJoin: (
     memberId: string,
@@ -98,7 +98,7 @@ export class GroupMember {
       if (paused) this.client?.pause(target);
       else this.client?.resume(target);
     } catch (error) {
-      this.options.log.debug(errorFields(error), 'there is no group to pause just now');
+      this.options.log.debug({ error }, 'there is no group to pause just now');
     }
   }
 
@@ -113,7 +113,7 @@ export class GroupMember {
     this.leaving.abort();
     await this.joining; // kafkajs can't stop a member that is still joining: it would join after the stop
     await this.client?.disconnect().catch((error: unknown) => {
-      this.options.log.warn(errorFields(error), 'leaving failed: the session will time out');
+      this.options.log.warn({ error }, 'leaving failed: the session will time out');
     });
     this.sockets.destroy();
     await this.running;
@@ -125,10 +125,7 @@ export class GroupMember {
       if (this.leaving.signal.aborted) return;
       if (!failure.passes) return this.die(failure.error);
       const { groupId, log } = this.options;
-      log.warn(
-        { ...errorFields(failure.error), groupId },
-        'the Kafka client failed: starting again',
-      );
+      log.warn({ error: failure.error, groupId }, 'the Kafka client failed: starting again');
       await pause(RESTART_MS * (0.5 + Math.random()), this.leaving.signal);
     }
   }
@@ -148,7 +145,7 @@ export class GroupMember {
         // A broker that has just come back may not know its topics yet.
         if (which === 'first' && isUnknownTopic(error)) throw new TopicMissingError(topics, error);
         const { groupId, log } = this.options;
-        log.warn({ ...errorFields(error), groupId }, 'Kafka is away: trying again');
+        log.warn({ error, groupId }, 'Kafka is away: trying again');
         await pause(RESTART_MS, this.leaving.signal);
       }
     }
@@ -214,7 +211,7 @@ export class GroupMember {
     try {
       act();
     } catch (error) {
-      this.options.log.error(errorFields(error), 'the consumer runtime failed');
+      this.options.log.error({ error }, 'the consumer runtime failed');
       this.die(asError(error));
     }
   }

@@ -1,5 +1,5 @@
 import kafkajs, { type Kafka, type KafkaConfig, type LogEntry } from 'kafkajs';
-import type { MessagingLog } from '../log.js';
+import type { FieldLog } from '#libs/process';
 import { ClientSockets } from './client-sockets.js';
 import { installTimerGuard } from './timer-guard.js';
 
@@ -20,7 +20,7 @@ export interface KafkaConnectionOptions {
   readonly clientId: string;
   /** Put before every topic and group, so that several deployments (or spec files) share one cluster. Default: none. */
   readonly topicPrefix?: string;
-  readonly log: MessagingLog;
+  readonly log: FieldLog;
 }
 
 /**
@@ -31,7 +31,7 @@ export class KafkaConnection {
   readonly brokers: readonly string[];
   readonly topicPrefix: string;
   private readonly clientId: string;
-  private readonly log: MessagingLog;
+  private readonly log: FieldLog;
 
   constructor(options: KafkaConnectionOptions) {
     installTimerGuard();
@@ -77,8 +77,15 @@ export class KafkaConnection {
    * crash, and is logged there.
    */
   private write(entry: LogEntry): void {
-    const { message, timestamp: _timestamp, logger: _logger, stack: _stack, ...fields } = entry.log;
+    const { message, ...said } = entry.log;
+    const textOf = (name: string) => (typeof said[name] === 'string' ? said[name] : undefined);
     const notable = entry.level === kafkajs.logLevel.ERROR && entry.namespace !== 'Connection';
-    this.log[notable ? 'warn' : 'debug']({ kafkajs: entry.namespace, ...fields }, message);
+    const fields = {
+      kafkajs: entry.namespace,
+      broker: textOf('broker'),
+      groupId: textOf('groupId'),
+      reason: textOf('error'),
+    };
+    this.log[notable ? 'warn' : 'debug'](fields, message);
   }
 }

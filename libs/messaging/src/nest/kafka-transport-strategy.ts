@@ -147,6 +147,6 @@ async function settled(
 function asError(error: unknown): Error {
   if (error instanceof Error) return error;
   return new HandlerFailedError(
-    `The handler failed with ${JSON.stringify(error)}; with KeepCauseFilter its own error would be here`,
+    `The handler failed with a ${typeof error} that is no Error; with KeepCauseFilter its own error would be here`,
   );
 }

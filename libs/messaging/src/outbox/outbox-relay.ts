@@ -21,7 +21,7 @@ import {
   type Term,
 } from '#libs/postgres';
 import type { KafkaConnection } from '../kafka/kafka-connection.js';
-import { errorFields, type MessagingLog } from '../log.js';
+import { wordsOf, type FieldLog } from '#libs/process';
 import { pause, within } from '../pause.js';
 import { ReadFloor } from './read-floor.js';
 import { RelayProducer } from './relay-producer.js';
@@ -44,7 +44,7 @@ export interface OutboxRelayOptions {
   readonly kafka: KafkaConnection;
   /** Unique per process. */
   readonly holder: string;
-  readonly log: MessagingLog;
+  readonly log: FieldLog;
   /** Carries hints to the leader in another process. Off: the leader finds those rows by its poll. */
   readonly notifications?: Notifications;
   /** For specs: awaited at the points where a crash would matter. */
@@ -104,8 +104,7 @@ export class OutboxRelay {
       holder,
       leaseMs: 3_000,
       renewMs: 1_000,
-      onError: (error) =>
-        log.warn(errorFields(error), 'the relay lost its lease or could not seek it'),
+      onError: (error) => log.warn({ error }, 'the relay lost its lease or could not seek it'),
     });
   }
 
@@ -152,7 +151,7 @@ export class OutboxRelay {
       try {
         await this.lease.run((term) => this.lead(term), signal);
       } catch (error) {
-        this.options.log.error(errorFields(error), 'the relay failed: it seeks the lease again');
+        this.options.log.error({ error }, 'the relay failed: it seeks the lease again');
         await pause(MAX_RETRY_MS, signal);
       }
     }
@@ -160,10 +159,7 @@ export class OutboxRelay {
 
   private async lead(term: Term): Promise<void> {
     this.term = term;
-    this.options.log.info(
-      { epoch: String(term.epoch), schema: this.options.schema },
-      'relay leads',
-    );
+    this.options.log.info({ epoch: term.epoch, schema: this.options.schema }, 'relay leads');
     try {
       while (!term.signal.aborted) {
         await this.options.database
@@ -178,11 +174,8 @@ export class OutboxRelay {
   private async backOff(error: unknown, term: Term): Promise<void> {
     if (term.signal.aborted) return;
     this.failures += 1;
-    this.failure = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    this.options.log.error(
-      { ...errorFields(error), failures: this.failures },
-      'publishing failed: trying again',
-    );
+    this.failure = wordsOf(error);
+    this.options.log.error({ error, failures: this.failures }, 'publishing failed: trying again');
     const ceilingMs = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(this.failures - 1, 10));
     await pause(ceilingMs * (0.5 + Math.random() / 2), term.signal);
   }
@@ -231,7 +224,7 @@ export class OutboxRelay {
       this.refused += 1;
       const { topic, key, seq } = row;
       this.options.log.error(
-        { topic, key, seq: String(seq), reason },
+        { topic, key, seq, reason },
         'Kafka refused a row for good: its key is parked',
       );
     }
