@@ -1,11 +1,19 @@
-/** `npm run generate` writes the pages that are drawn from code; `npm run generated` (`--check`) fails where one is out of date. */
+/**
+ * `npm run generate` writes the pages that are drawn from code; `npm run generated` (`--check`) fails where one is out of date.
+ * The page about the database needs a Postgres, so a spec compares it, where there is one: test/integration/docs.
+ */
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { repositoryRoot } from '../stack/repository.js';
 import { apiDocuments, jsonPage } from './api-documents.js';
+import { databasePage } from './database-page.js';
+import { withFreshDatabase } from './fresh-database.js';
 import { runLifecyclePage } from './run-lifecycle.js';
 
+const isCheck = process.argv.includes('--check');
+
 const pages: Readonly<Record<string, () => string | Promise<string>>> = {
+  ...(!isCheck && { 'docs/database.md': () => withFreshDatabase(databasePage) }),
   'docs/run-lifecycle.md': runLifecyclePage,
   ...Object.fromEntries(
     Object.entries(apiDocuments).map(([page, document]) => [
@@ -26,7 +34,6 @@ async function committed(page: string): Promise<string | undefined> {
   });
 }
 
-const isCheck = process.argv.includes('--check');
 for (const [page, write] of Object.entries(pages)) {
   const text = await write();
   if ((await committed(page)) === text) continue;

@@ -11,9 +11,14 @@ export interface TestServers extends Stack {
   close(): Promise<void>;
 }
 
-export async function provideTestServers(log: Log, signal: AbortSignal): Promise<TestServers> {
-  const databaseUrl = process.env.HOLDFAST_TEST_DATABASE_URL;
-  const kafkaBrokers = process.env.HOLDFAST_TEST_KAFKA;
+export async function provideTestServers(
+  log: Log,
+  signal: AbortSignal,
+  { databaseUrl, kafkaBrokers }: Partial<Stack> = {
+    databaseUrl: process.env.HOLDFAST_TEST_DATABASE_URL,
+    kafkaBrokers: process.env.HOLDFAST_TEST_KAFKA,
+  },
+): Promise<TestServers> {
   if (databaseUrl && kafkaBrokers)
     return { databaseUrl, kafkaBrokers, close: () => Promise.resolve() };
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-test-'));

@@ -1,4 +1,5 @@
 /** The front door of the OpenAI gateway: one call goes in, one outcome comes out, and it is paid for once. */
+import { CommentCalls1795493801500 } from './migrations/comment-calls.js';
 import { CreateCalls1764000100000 } from './migrations/create-calls.js';
 
 export type {
@@ -18,4 +19,4 @@ export { usageOfRuns, type RunUsage } from './ledger/usage-of-runs.js';
 export { OpenAiGateway } from './openai-gateway.js';
 
 /** `processor.calls`; run with the processor's own migrations, into schema `processor`. */
-export const gatewayMigrations = [CreateCalls1764000100000];
+export const gatewayMigrations = [CreateCalls1764000100000, CommentCalls1795493801500];

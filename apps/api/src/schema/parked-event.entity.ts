@@ -7,8 +7,12 @@ import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 export type ParkReason =
   'gap' | 'unknown_run' | 'undecodable' | 'unknown_type' | 'invalid' | 'refused';
 
-/** Events set aside, by their place in the log, so that the consumer goes on and nothing hides. */
-@Entity({ schema: 'api', name: 'parked_events' })
+@Entity({
+  schema: 'api',
+  name: 'parked_events',
+  comment:
+    'Events set aside, by their place in the log, so that the consumer goes on and nothing hides.',
+})
 @Index('parked_events_by_run', ['tenant', 'runId', 'version'])
 export class ParkedEventEntity {
   @PrimaryColumn({ type: 'text' })
@@ -20,11 +24,18 @@ export class ParkedEventEntity {
   @PrimaryColumn({ type: 'bigint' })
   offset!: string;
 
-  @Column({ type: 'text' })
+  @Column({
+    type: 'text',
+    comment:
+      'gap and unknown_run wait for their turn and are taken up again; the others stay until a person, or a build that understands them, deals with them.',
+  })
   reason!: ParkReason;
 
-  /** What is wrong, in one line; null where waiting is all. */
-  @Column({ type: 'text', nullable: true })
+  @Column({
+    type: 'text',
+    nullable: true,
+    comment: 'What is wrong, in one line; null where waiting is all.',
+  })
   problem!: string | null;
 
   @Column({ type: 'text', nullable: true })

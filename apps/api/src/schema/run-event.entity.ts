@@ -1,8 +1,11 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 import type { RunStatus } from '#libs/domain';
 
-/** A run's history: each fact once, in the order of `version`. */
-@Entity({ schema: 'api', name: 'run_events' })
+@Entity({
+  schema: 'api',
+  name: 'run_events',
+  comment: "A run's history: each fact once, in the order of version.",
+})
 export class RunEventEntity {
   @PrimaryColumn({ type: 'text' })
   tenant!: string;
@@ -13,12 +16,10 @@ export class RunEventEntity {
   @PrimaryColumn({ type: 'int' })
   version!: number;
 
-  /** `ce_id`. */
-  @Column({ name: 'event_id', type: 'text' })
+  @Column({ name: 'event_id', type: 'text', comment: 'ce_id' })
   eventId!: string;
 
-  /** `ce_type`. */
-  @Column({ type: 'text' })
+  @Column({ type: 'text', comment: 'ce_type' })
   type!: string;
 
   @Column({ type: 'text' })
@@ -27,7 +28,6 @@ export class RunEventEntity {
   @Column({ name: 'occurred_at', type: 'timestamptz' })
   occurredAt!: Date;
 
-  /** The event as it was published. */
-  @Column({ type: 'json' })
+  @Column({ type: 'json', comment: 'The event as it was published.' })
   body!: unknown;
 }

@@ -6,7 +6,12 @@ import type { RunFailure, RunPriority, RunProgress, RunStatus, Waiting } from '#
  * One run as the api knows it: what was asked (never changes) and where it stands (follows the run's events).
  * Columns of free form are `json`, not `jsonb`: a failure or a result may hold an escaped U+0000, which `jsonb` refuses.
  */
-@Entity({ schema: 'api', name: 'runs' })
+@Entity({
+  schema: 'api',
+  name: 'runs',
+  comment:
+    "One row per run: what was asked, which never changes, and where it stands, which follows the run's events.",
+})
 @Index('runs_idempotency_key', ['tenant', 'idempotencyKey'], { unique: true })
 @Index('runs_by_status', ['tenant', 'status', 'id'])
 @Index('runs_by_workflow', ['tenant', 'workflow', 'id'])
@@ -15,26 +20,44 @@ export class RunEntity {
   @PrimaryColumn({ type: 'text' })
   tenant!: string;
 
-  /** UUIDv7: newer runs have greater ids, so pages are cut by id. */
-  @PrimaryColumn({ type: 'uuid' })
+  @PrimaryColumn({
+    type: 'uuid',
+    comment: 'UUIDv7: newer runs have greater ids, so pages are cut by id.',
+  })
   id!: string;
 
-  /** null for a run that only its events told of. */
-  @Column({ name: 'idempotency_key', type: 'text', nullable: true })
+  @Column({
+    name: 'idempotency_key',
+    type: 'text',
+    nullable: true,
+    comment: 'null for a run that only its events told of.',
+  })
   idempotencyKey!: string | null;
 
-  /** SHA-256 of the body's RFC 8785 form, before defaults. */
-  @Column({ name: 'body_hash', type: 'bytea', nullable: true })
+  @Column({
+    name: 'body_hash',
+    type: 'bytea',
+    nullable: true,
+    comment: "SHA-256 of the body's RFC 8785 form, before defaults.",
+  })
   bodyHash!: Buffer | null;
 
   @Column({ type: 'text' })
   workflow!: string;
 
-  /** Pinned when the run was accepted. */
-  @Column({ name: 'workflow_version', type: 'int' })
+  @Column({
+    name: 'workflow_version',
+    type: 'int',
+    comment: 'Pinned when the run was accepted.',
+  })
   workflowVersion!: number;
 
-  @Column({ name: 'input_ref', type: 'text', nullable: true })
+  @Column({
+    name: 'input_ref',
+    type: 'text',
+    nullable: true,
+    comment: 'The input, in the content store.',
+  })
   inputRef!: string | null;
 
   @Column({ type: 'jsonb' })
@@ -55,12 +78,14 @@ export class RunEntity {
   @Column({ type: 'text' })
   status!: RunStatus;
 
-  /** Version of the newest event that is applied; 0: accepted, no event yet. */
-  @Column({ type: 'int', default: 0 })
+  @Column({
+    type: 'int',
+    default: 0,
+    comment: 'Of the newest event that is applied; 0: accepted, no event yet.',
+  })
   version!: number;
 
-  /** Changes of the view that no new event made. */
-  @Column({ type: 'int', default: 0 })
+  @Column({ type: 'int', default: 0, comment: 'Changes of the view that no new event made.' })
   revision!: number;
 
   @Column({ type: 'int' })
@@ -84,8 +109,11 @@ export class RunEntity {
   @Column({ type: 'json', nullable: true })
   failure!: RunFailure | null;
 
-  /** The result where it came inline; else it is in the content store, under `resultRef`. */
-  @Column({ type: 'json', nullable: true })
+  @Column({
+    type: 'json',
+    nullable: true,
+    comment: 'The result where it came inline; else it is in the content store, under result_ref.',
+  })
   result!: unknown;
 
   @Column({ name: 'result_ref', type: 'text', nullable: true })
