@@ -31,6 +31,8 @@ module.exports = {
     { name: 'content-knows-only-postgres', severity: 'error', from: { path: lib('content') }, to: { path: '^libs/(?!content|postgres)' } },
     { name: 'postgres-stands-alone', severity: 'error', from: { path: lib('postgres') }, to: { path: '^libs/(?!postgres)' } },
     { name: 'process-stands-alone', severity: 'error', from: { path: lib('process') }, to: { path: '^libs/(?!process)' } },
+    { name: 'tracing-stands-alone', severity: 'error', from: { path: lib('tracing') }, to: { path: '^libs/(?!tracing)' } },
+    { name: 'opentelemetry-only-in-tracing', severity: 'error', from: { path: '^(apps|libs)/', pathNot: lib('tracing') }, to: { path: npm('@opentelemetry') } },
     { name: 'api-never-reaches-the-gateway', severity: 'error', from: { path: '^apps/api/' }, to: { path: lib('openai-gateway') } },
     {
       name: 'nest-stays-at-the-edge', severity: 'error',

@@ -12,7 +12,7 @@ import { ProblemFilter, sendProblem } from './problem.filter.js';
 import { RouteTable } from './route-table.js';
 import type { ApiSettings } from './settings.js';
 import { toProblem } from './to-problem.js';
-import { traceIdOf } from './trace.js';
+import { traceIdOf, traceRequests } from './trace.js';
 
 /** How long a request may take to arrive whole; bounds slow uploads. */
 const REQUEST_TIMEOUT_MS = 300_000;
@@ -59,6 +59,7 @@ async function httpAdapterOf(settings: ApiSettings, routes: RouteTable): Promise
     multipart: false, // registered below, once, with its limits per upload
   });
   const http = adapter.getInstance();
+  traceRequests(http);
   http.addHook('onRoute', (route) => routes.add(route.method, route.url));
   http.removeAllContentTypeParsers();
   http.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {

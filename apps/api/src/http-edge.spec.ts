@@ -60,7 +60,9 @@ describe('the trace id', () => {
   it("is the caller's, and goes on with a parent and the caller's flags", () => {
     const traceId = traceIdOf({ traceparent });
     expect(traceId).toBe('0af7651916cd43dd8448eb211c80319c');
-    expect(traceparentOf(traceId, { traceparent })).toMatch(/^00-0af76519.{24}-[0-9a-f]{16}-00$/);
+    expect(traceparentOf({ id: traceId, headers: { traceparent } })).toMatch(
+      /^00-0af76519.{24}-[0-9a-f]{16}-00$/,
+    );
   });
 
   it.each(['', 'x', traceparent.replace('00-', 'ff-'), `00-${'0'.repeat(32)}-b7ad6b7169203331-01`])(

@@ -4,6 +4,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { waitForKafka } from '#libs/messaging';
 import { requireMigrated } from '#libs/postgres';
 import { JsonLog, placesOf, settingsOrExit, startProcess } from '#libs/process';
+import { startTracing } from '#libs/tracing';
 import { kafkaConnectionOf } from './connections.module.js';
 import { createApi, startApi } from './create-api.js';
 import { schemasOf } from './schema/index.js';
@@ -11,6 +12,10 @@ import { parseSettings } from './settings.js';
 
 const settings = settingsOrExit('api', parseSettings(process.env));
 const log = new JsonLog(settings.logLevel, undefined, 'api');
+const tracing = await startTracing({ service: 'holdfast-api', log });
+/** For a collector that is slow: spans are not worth a late end. */
+const FLUSH_SPANS_MS = 2_000;
+
 let app: NestFastifyApplication | undefined;
 
 await startProcess({
@@ -35,5 +40,6 @@ await startProcess({
   },
   async stop() {
     await app?.close();
+    await tracing.stop({ flushMs: FLUSH_SPANS_MS });
   },
 });

@@ -4,6 +4,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { waitForKafka } from '#libs/messaging';
 import { requireMigrated } from '#libs/postgres';
 import { JsonLog, placesOf, settingsOrExit, startProcess } from '#libs/process';
+import { startTracing } from '#libs/tracing';
 import { workflows } from '#libs/workflows';
 import { kafkaConnectionOf } from './connections.module.js';
 import { createProcessor, startProcessor } from './create-processor.js';
@@ -13,6 +14,10 @@ import { requireWorkflows } from './require-workflows.store.js';
 
 const settings = settingsOrExit('processor', parseSettings(process.env));
 const log = new JsonLog(settings.logLevel, undefined, 'processor');
+const tracing = await startTracing({ service: 'holdfast-processor', log });
+/** For a collector that is slow: spans are not worth a late end. */
+const FLUSH_SPANS_MS = 2_000;
+
 let app: NestFastifyApplication | undefined;
 
 await startProcess({
@@ -39,5 +44,6 @@ await startProcess({
   },
   async stop() {
     await app?.close();
+    await tracing.stop({ flushMs: FLUSH_SPANS_MS });
   },
 });

@@ -9,7 +9,8 @@ import { type CallDecision, decideCall } from './ledger/decide-call.js';
 import type { CallFailure, CallOwner, ModelCallOutcome, ModelCallRequest } from './model-call.js';
 import { buildRequest } from './openai/build-request.js';
 import { followResponse, pause, type FollowEnd } from './openai/follow-response.js';
-import type { AnsweredExchange, Exchange, OpenAiEndpoint } from './openai/openai-endpoint.js';
+import type { AnsweredExchange, Exchange } from './openai/exchange.js';
+import type { OpenAiEndpoint } from './openai/openai-endpoint.js';
 import { readResponse, type ResponseReading } from './openai/read-response.js';
 
 export interface CallParts {

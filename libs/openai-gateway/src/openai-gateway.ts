@@ -14,6 +14,7 @@
  * (G5) No prompt or output text in failures, logs or errors.
  */
 import { callIdOf } from './call-id.js';
+import { inCallSpan } from './call-span.js';
 import { CallInProgress } from './call-in-progress.js';
 import { defaultTiming, type GatewayOptions } from './gateway-options.js';
 import { CallLedger } from './ledger/call-ledger.store.js';
@@ -46,6 +47,14 @@ export class OpenAiGateway {
    */
   async callModel(request: ModelCallRequest, owner: CallOwner): Promise<ModelCallOutcome> {
     const callId = callIdOf(request);
+    return inCallSpan(callId, request, () => this.#callOnce(callId, request, owner));
+  }
+
+  async #callOnce(
+    callId: string,
+    request: ModelCallRequest,
+    owner: CallOwner,
+  ): Promise<ModelCallOutcome> {
     for (let other; (other = this.#busy.get(callId)) !== undefined;) {
       await orAborted(other, owner.signal); // (G4)
       if (owner.signal.aborted) break;

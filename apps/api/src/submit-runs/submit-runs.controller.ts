@@ -61,7 +61,7 @@ export class SubmitRunsController {
         idempotencyKey,
         bodyHash,
         inputRef: await this.storeInput(tenant, body),
-        traceparent: traceparentOf(request.id, request.headers),
+        traceparent: traceparentOf(request),
       });
       return this.runs.accept(newRun);
     });

@@ -2,9 +2,11 @@
  * Settles one work record: into our own tables, or to the dead letters. Resolves when that is committed; rejects only where the
  * same record can succeed later. One that never could would hold its partition for ever.
  */
+import { runIdOf } from '#libs/domain';
 import type { OutboxRelay, ReceivedMessage, UndecodableRecord } from '#libs/messaging';
 import { isRowRejection } from '#libs/postgres';
 import type { FieldLog } from '#libs/process';
+import { activeSpan } from '#libs/tracing';
 import type { WorkflowCatalogue } from '#libs/workflows';
 import type { AdmitRunsStore } from './admit-runs.store.js';
 import { refusedRecord, undecodableRecord, type DeadRecordsStore } from './dead-records.store.js';
@@ -30,6 +32,11 @@ export class AdmitRuns {
       return this.bury(refusedRecord(message, read.code, read.reason));
     }
     const admission = await this.write(read.work);
+    activeSpan().set({
+      'holdfast.run.id': runIdOf(read.work.runId),
+      'holdfast.run.dispatch': read.work.dispatch,
+      'holdfast.admission': admission.kind,
+    });
     switch (admission.kind) {
       case 'row_refused':
         return this.bury(refusedRecord(message, 'row_refused', ROW_REFUSED));

@@ -19,6 +19,7 @@ import type { Pass } from './pass.js';
 import { ProgressTeller } from './progress-teller.js';
 import { runSteps } from './run-steps.js';
 import { failureOf } from './thrown-failure.js';
+import { tellOutcome } from './trace-run.js';
 
 export async function executeRun(lease: Lease, tools: ExecuteTools): Promise<void> {
   const deadline = abortAtDeadline(lease, tools.nowMs());
@@ -62,6 +63,7 @@ async function settle(
   outcome: FinalOutcome | { readonly kind: 'lost' },
 ): Promise<void> {
   if (outcome.kind === 'lost') return; // (E1)
+  tellOutcome(outcome);
   lease.settling();
   const written = await tools.moves.move(lease.claim, outcome);
   const fields = {

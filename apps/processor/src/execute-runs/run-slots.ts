@@ -8,11 +8,13 @@
 import { performance } from 'node:perf_hooks';
 import type { FieldLog } from '#libs/process';
 import { aboutRun } from '../schema/index.js';
+import { fenceBefore } from './attempts.store.js';
 import type { ClaimRunsStore } from './claim-runs.store.js';
 import type { Claim } from './claim.js';
 import { executeRun } from './execute-run.js';
 import type { ExecuteTools } from './execute-tools.js';
 import type { Keeper, Lease } from './keeper.js';
+import { inRunSpan } from './trace-run.js';
 
 const POLL_MS = 500;
 
@@ -95,7 +97,12 @@ export class RunSlots {
 
   private async carryOut(lease: Lease): Promise<void> {
     try {
-      await executeRun(lease, this.options.tools);
+      const { tools } = this.options;
+      await inRunSpan(
+        lease.claim,
+        (run) => fenceBefore(tools.database, run),
+        () => executeRun(lease, tools),
+      );
     } catch (error) {
       // Its outcome could not be written: the lease runs out, and the rescuer lets another owner go on.
       const about = aboutRun(lease.claim.run);

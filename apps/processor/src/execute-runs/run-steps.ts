@@ -7,6 +7,7 @@ import type { OpenRun } from './open-run.js';
 import type { ItemFailure, Pass } from './pass.js';
 import type { ProgressTeller } from './progress-teller.js';
 import { runModelStep } from './run-model-step.js';
+import { inStepSpan } from './trace-run.js';
 
 export async function runSteps(
   run: OpenRun,
@@ -21,10 +22,10 @@ export async function runSteps(
       progress.tell(progressAt(step, index, steps.length, itemsDone, itemsTotal));
     if (step.kind === 'compute') {
       tell(null, null);
-      run.context.outputOf(step);
+      await inStepSpan(step, () => Promise.resolve(run.context.outputOf(step)));
       continue;
     }
-    const pass = await runModelStep(step, index, run, lease, tools, tell);
+    const pass = await inStepSpan(step, () => runModelStep(step, index, run, lease, tools, tell));
     if (pass.kind !== 'step_done') return pass;
   }
   return finish(run, tools);

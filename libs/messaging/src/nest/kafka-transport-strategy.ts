@@ -14,7 +14,9 @@ import { Consumer } from '../consumer/consumer.js';
 import type { ConsumerOptions, ConsumerStatus } from '../consumer/consumer-options.js';
 import { DelayedConsumer, type DelayTier } from '../consumer/delayed-consumer.js';
 import type { Decoded, ReceivedMessage, UndecodableRecord } from '../envelope/message.js';
+import { inSpan } from '#libs/tracing';
 import { KafkaRecordContext } from './kafka-record-context.js';
+import { processSpan } from './process-span.js';
 
 export interface KafkaTransportOptions extends Omit<ConsumerOptions, 'handler'> {
   /** Resolves when the record has been put away (a dead letter); rejects to get it again. */
@@ -91,7 +93,7 @@ export class KafkaTransportStrategy extends Server implements CustomTransportStr
       this.options.topics ?? [...this.messageHandlers.keys()];
     if (topics.length === 0) throw new TopicHandlerError('The transport has no topics to consume');
     for (const topic of topics) this.handlerOf(topic); // (K4)
-    const options = { ...this.options, handler: (decoded: Decoded) => this.handle(decoded) };
+    const options = { ...this.options, handler: (decoded: Decoded) => this.traced(decoded) };
     this.consumer = tiers
       ? new DelayedConsumer({ ...options, tiers })
       : new Consumer({ ...options, topics });
@@ -105,6 +107,14 @@ export class KafkaTransportStrategy extends Server implements CustomTransportStr
     if (handler.next)
       throw new TopicHandlerError(`More than one @EventPattern handler for topic ${topic}`);
     return handler;
+  }
+
+  /** A redelivered record is a span for each time. */
+  private traced(decoded: Decoded): Promise<void> {
+    return inSpan(
+      () => processSpan(decoded, this.options.groupId),
+      () => this.handle(decoded),
+    );
   }
 
   private handle(decoded: Decoded): Promise<void> {

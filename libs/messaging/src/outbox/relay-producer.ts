@@ -1,6 +1,7 @@
 import kafkajs, { type Message as KafkaMessage, type Producer } from 'kafkajs';
 import { ClientSockets } from '../kafka/client-sockets.js';
 import type { KafkaConnection } from '../kafka/kafka-connection.js';
+import { openSendSpans } from './send-spans.js';
 import type { OutboxRow } from './relay.store.js';
 
 /** Under the relay's lease: a request that takes longer would be acknowledged to a leader that has been replaced. */
@@ -21,6 +22,7 @@ export class RelayProducer {
 
   /** One request per broker; resolves when all replicas in sync have every row. Call it again only after it has settled. */
   async send(rows: readonly OutboxRow[]): Promise<void> {
+    const spans = openSendSpans(rows);
     try {
       this.producer ??= await this.connect();
       await this.producer.sendBatch({
@@ -28,7 +30,9 @@ export class RelayProducer {
         timeout: REQUEST_TIMEOUT_MS,
         topicMessages: this.byTopic(rows),
       });
+      spans.sent();
     } catch (error) {
+      spans.failed(error);
       await this.close();
       throw error;
     }

@@ -8,7 +8,8 @@
  * (P4) The owner's signal ends the following at once; the response goes on at OpenAI.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { AnsweredExchange, Exchange, OpenAiEndpoint } from './openai-endpoint.js';
+import type { AnsweredExchange, Exchange } from './exchange.js';
+import type { OpenAiEndpoint } from './openai-endpoint.js';
 import { nextPollMs, type PollPolicy, readPollAfterMs } from './poll-schedule.js';
 import { readResponse, type ResponseReading } from './read-response.js';
 

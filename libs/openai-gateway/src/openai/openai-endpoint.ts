@@ -9,8 +9,11 @@ import type {
   Response,
   ResponseCreateParamsNonStreaming,
 } from 'openai/resources/responses/responses';
-import type { NoAnswer, RefusedRequest } from '../classify/call-fact.js';
+import { activeTraceparent, inSpan } from '#libs/tracing';
+import type { NoAnswer } from '../classify/call-fact.js';
 import { readCode } from '../classify/safe-text.js';
+import type { Exchange } from './exchange.js';
+import { exchangeSpan, tellExchange } from './exchange-span.js';
 import {
   clientRequestIdHeader,
   type Wire,
@@ -22,16 +25,6 @@ export interface EndpointOptions extends WireFetchOptions {
   /** With `/v1`. */
   readonly baseUrl: string;
   readonly apiKey: string;
-}
-
-export type Exchange = AnsweredExchange | RefusedRequest | NoAnswer;
-
-/** A response object of OpenAI's own, whatever its status. */
-export interface AnsweredExchange {
-  readonly kind: 'answered';
-  readonly response: Response;
-  readonly requestId: string | null;
-  readonly headers: Headers;
 }
 
 export interface ExchangeLimits {
@@ -59,32 +52,54 @@ export class OpenAiEndpoint {
   }
 
   create(body: ResponseCreateParamsNonStreaming, limits: ExchangeLimits): Promise<Exchange> {
-    return this.#exchange(limits, (options) => this.#client.responses.create(body, options));
+    return this.#exchange('POST', '/responses', limits, (options) =>
+      this.#client.responses.create(body, options),
+    );
   }
 
   retrieve(responseId: string, limits: ExchangeLimits): Promise<Exchange> {
-    return this.#exchange(limits, (options) =>
+    return this.#exchange('GET', '/responses/{response_id}', limits, (options) =>
       this.#client.responses.retrieve(responseId, {}, options),
     );
   }
 
   cancel(responseId: string, limits: ExchangeLimits): Promise<Exchange> {
-    return this.#exchange(limits, (options) => this.#client.responses.cancel(responseId, options));
+    return this.#exchange('POST', '/responses/{response_id}/cancel', limits, (options) =>
+      this.#client.responses.cancel(responseId, options),
+    );
   }
 
   close(): Promise<void> {
     return this.#wireFetch.close();
   }
 
-  async #exchange(
+  #exchange(
+    method: 'GET' | 'POST',
+    route: string,
+    limits: ExchangeLimits,
+    call: (options: OpenAI.RequestOptions) => Promise<Response>,
+  ): Promise<Exchange> {
+    const plan = () => exchangeSpan(method, route, this.#client.baseURL);
+    return inSpan(plan, async (span) => {
+      const exchange = await this.#watched(limits, call);
+      tellExchange(span, exchange);
+      return exchange;
+    });
+  }
+
+  async #watched(
     { timeoutMs, signal }: ExchangeLimits,
     call: (options: OpenAI.RequestOptions) => Promise<Response>,
   ): Promise<Exchange> {
     const clientRequestId = randomUUID();
+    const traceparent = activeTraceparent();
     return this.#wireFetch.watch(clientRequestId, async (wire) => {
       try {
         const response = await call({
-          headers: { [clientRequestIdHeader]: clientRequestId },
+          headers: {
+            [clientRequestIdHeader]: clientRequestId,
+            ...(traceparent !== undefined && { traceparent }),
+          },
           timeout: timeoutMs,
           ...(signal && { signal }),
         });

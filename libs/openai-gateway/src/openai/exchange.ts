@@ -1,0 +1,13 @@
+import type { Response } from 'openai/resources/responses/responses';
+import type { NoAnswer, RefusedRequest } from '../classify/call-fact.js';
+
+/** What came of one request to OpenAI. */
+export type Exchange = AnsweredExchange | RefusedRequest | NoAnswer;
+
+/** A response object of OpenAI's own, whatever its status. */
+export interface AnsweredExchange {
+  readonly kind: 'answered';
+  readonly response: Response;
+  readonly requestId: string | null;
+  readonly headers: Headers;
+}
