@@ -19,12 +19,12 @@ const OFF: Tracing = { stop: () => Promise.resolve() };
 export async function startTracing(options: TracingOptions): Promise<Tracing> {
   if (!isAskedFor(process.env)) return OFF;
   const { exportSpans } = await import('./export-spans.js');
-  const { recorder, shutdown } = exportSpans(options);
-  recordWith(recorder);
+  const spans = exportSpans(options);
+  recordWith(spans.recorder);
   return {
     stop: async ({ flushMs }) => {
       recordWith(null);
-      await within(shutdown(), flushMs); // (S3)
+      await within(spans.shutdown(), flushMs); // (S3)
     },
   };
 }
