@@ -10,6 +10,7 @@
  *      such a value fails (22P05). So bodies and results pass through whole, and what SQL reads is cleaned before.
  * (P5) Rows are locked in the order of (tenant, id), which is the order the batcher sorts by.
  */
+import { pauseAt } from '#libs/pause-points';
 import { KeyedBatcher, statement, type Database, type Tx } from '#libs/postgres';
 import type { ParkReason } from '../schema/index.js';
 import { readEvent, type IncomingEvent } from './incoming-event.js';
@@ -58,6 +59,7 @@ export class ProjectEventsStore {
     const overdue = events.filter((event) => event.overGap);
     if (overdue.length > 0) await this.learnRuns(overdue);
     const column = <T>(pick: (event: IncomingEvent) => T) => events.map(pick);
+    pauseAt('projection.before-commit');
     const { rows } = await this.database.query<Outcome>(APPLY, [
       column((event) => event.tenant),
       column((event) => event.runUuid),
@@ -74,6 +76,7 @@ export class ProjectEventsStore {
       column((event) => event.position.partition),
       column((event) => event.position.offset),
     ]);
+    pauseAt('projection.after-commit');
     return rows;
   }
 
