@@ -9,7 +9,7 @@ import {
   type PublishedRecord,
 } from '../../dev/docs/check-message.js';
 import { topics, type RunView } from '#libs/contracts';
-import type { RunStatus } from '#libs/domain';
+import type { DecisionName, RunStatus } from '#libs/domain';
 import { openFlow, type Flow } from '../support/flow.js';
 import { headersOf, type SeenRecord } from '../support/topic-watch.js';
 
@@ -19,10 +19,10 @@ beforeAll(async () => {
 });
 afterAll(async () => flow?.close());
 
-it('every message of a run that completes, retries, fails, needs review or waits is described, with its headers', async () => {
+it('every message of a run that completes, retries, fails, needs review, waits or is decided about is described, with its headers', async () => {
   const { runs, simulator, watch } = flow;
   await simulator.script(
-    { match: { inputIncludes: 'refused' }, fault: fault(400, 'invalid_value'), times: 1 },
+    { match: { inputIncludes: 'refused' }, fault: fault(400, 'invalid_value'), times: 5 },
     { match: { inputIncludes: 'throttled' }, fault: throttled, times: 1 },
   );
   const throttledRun = await runs.ask('throttled?');
@@ -35,6 +35,7 @@ it('every message of a run that completes, retries, fails, needs review or waits
   const second = await runs.ask('second, which waits?');
   ends.push(await ending(first, 'completed'), await ending(second, 'completed'));
   expect(ends.every(Boolean)).toBe(true);
+  await decideAll();
   await watch.send([undecodable]);
   await watch.first('refusal', (record) => typeOf(record).includes('dispatch-refused'));
   await flow.published();
@@ -48,6 +49,20 @@ it('every message of a run that completes, retries, fails, needs review or waits
 async function ending(run: RunView, status: RunStatus): Promise<boolean> {
   const told = await flow.runs.streamUntil(run.id, status, (entry) => entry.status === status);
   return told.length > 0;
+}
+
+/** One run each for a decision to be made of it. */
+async function decideAll(): Promise<void> {
+  const { runs } = flow;
+  const decide = async (decision: DecisionName, body: object) => {
+    const { id } = await runs.ask(`refused, for a ${decision}?`);
+    await runs.streamUntil(id, 'review', ({ status }) => status === 'needs_review');
+    await runs.decide(id, decision, body);
+  };
+  await decide('cancel', { reason: 'nobody waits for it' });
+  await decide('redrive', { reason: 'the cause is mended' });
+  await decide('discard', { reason: 'it was a mistake' });
+  await decide('complete', { result: { answer: 'By hand.', refused: false } });
 }
 
 /** Cannot be done within its deadline. */

@@ -1,12 +1,16 @@
 /** Holdfast as a caller sees it, over HTTP. Refusals are answers here, not errors: specs look at them. */
 import { randomUUID } from 'node:crypto';
 import type {
+  DecisionReceipt,
+  DecisionView,
   DocumentView,
   ProblemBody,
+  RunDecisions,
   RunHistory,
   RunHistoryEntry,
   RunView,
 } from '#libs/contracts';
+import type { DecisionName } from '#libs/domain';
 import { readEvents } from '../../dev/demo/event-stream.js';
 
 export interface SubmitAnswer {
@@ -102,6 +106,19 @@ export class RunsClient {
   /** Its whole stream, to the run's completion. */
   completion(runId: string, withinMs?: number): Promise<readonly RunHistoryEntry[]> {
     return this.streamUntil(runId, 'completion', ({ status }) => status === 'completed', withinMs);
+  }
+
+  /** Decides about a run, and is taken at its word. */
+  async decide(runId: string, decision: DecisionName, body: object = {}): Promise<DecisionReceipt> {
+    return this.read(`/v1/runs/${runId}/${decision}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+  }
+
+  async decisions(runId: string): Promise<readonly DecisionView[]> {
+    return (await this.read<RunDecisions>(`/v1/runs/${runId}/decisions`)).decisions;
   }
 
   private async accepted(body: RunRequestBody): Promise<RunView> {

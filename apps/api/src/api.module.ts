@@ -1,5 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { ConnectionsModule, type OnFatal } from './connections.module.js';
+import { DecideRunsModule } from './decide-runs/decide-runs.module.js';
 import { DescribeApiModule } from './describe-api/describe-api.module.js';
 import { Drain } from './drain.js';
 import { FollowRunsModule } from './follow-runs/follow-runs.module.js';
@@ -9,7 +10,7 @@ import { ReportHealthModule } from './report-health/report-health.module.js';
 import type { ApiSettings } from './settings.js';
 import { SubmitRunsModule } from './submit-runs/submit-runs.module.js';
 
-/** The api, read top to bottom: runs come in, their events come back, callers follow them. */
+/** The api, read top to bottom: runs come in, people decide about them, their events come back, callers follow them. */
 @Module({})
 export class ApiModule {
   static of(settings: ApiSettings, log: JsonLog, onFatal: OnFatal): DynamicModule {
@@ -18,6 +19,7 @@ export class ApiModule {
       imports: [
         ConnectionsModule.of(settings, log, onFatal),
         SubmitRunsModule,
+        DecideRunsModule,
         ProjectRunsModule,
         FollowRunsModule,
         ReportHealthModule.of(ProjectRunsModule),

@@ -42,8 +42,9 @@ export class RunWaits {
     let known: KnownRun = isSettled(run.status) ? await this.readAgain(run) : run;
     let afterVersion = known.version;
     while (!isSettled(known.status)) {
-      const watch = { tenant: run.tenant, runUuid: run.id, afterVersion };
-      const events = await this.hub.next(watch, over); // (W1)
+      const watch = { tenant: run.tenant, runUuid: run.id, afterVersion, afterRevision: null };
+      const news = await this.hub.next(watch, over); // (W1)
+      const events = news.flatMap((each) => (each.kind === 'event' ? each.row : []));
       if (events.length === 0) return gone.aborted ? known : this.readAgain(known); // (W2)
       afterVersion = events.at(-1)?.version ?? afterVersion;
       if (events.some(({ status }) => isSettled(status))) known = await this.readAgain(known);

@@ -1,6 +1,5 @@
 /** One model call being carried through under one claim: look into the ledger, decide, do one thing, look again. */
 import { runIdOf } from '#libs/domain';
-import { pauseAt } from '#libs/pause-points';
 import type { FieldLog } from '#libs/process';
 import { classifyFailure } from './classify/classify-failure.js';
 import type { CallFact } from './classify/call-fact.js';
@@ -96,17 +95,14 @@ export class CallInProgress {
     const before = this.#reasonNotToSend();
     if (before !== null) return before;
     const body = buildRequest(this.request, this.callId, sending.attempt);
-    pauseAt('call.planned');
     if (!(await ledger.markSending(sending))) return lookAgain;
     const after = this.#reasonNotToSend(); // (G1)
     if (after !== null) {
       await ledger.putBack(sending);
       return after;
     }
-    pauseAt('call.sending');
     const sentAtMs = performance.now();
     const exchange = await endpoint.create(body, { timeoutMs: this.#postTimeoutMs() }); // (G2)
-    pauseAt('call.replied');
     return this.#takeReply(exchange, sending, sentAtMs);
   }
 
@@ -158,7 +154,6 @@ export class CallInProgress {
     const { id: responseId } = answer.response;
     const { ledger, endpoint, log, timing } = this.parts;
     const held = await ledger.markAccepted({ callId, responseId, requestId: answer.requestId }); // (G3)
-    pauseAt('call.accepted');
     if (held === responseId) return this.#follow(responseId, answer, performance.now() - sentAtMs);
     log.warn({ callId, responseId, held }, 'another sending of this call was accepted first');
     await endpoint.cancel(responseId, { timeoutMs: timing.requestTimeoutMs });

@@ -5,7 +5,13 @@
 import { randomUUID } from 'node:crypto';
 import type { RouteOptions } from 'fastify';
 import type { Response } from 'supertest';
-import { problemKinds, type DocumentView, type ProblemCode, type RunView } from '#libs/contracts';
+import {
+  problemKinds,
+  type DecisionReceipt,
+  type DocumentView,
+  type ProblemCode,
+  type RunView,
+} from '#libs/contracts';
 import { JsonLog } from '#libs/process';
 import { DocumentSchemas } from '../../../dev/docs/document-schemas.js';
 import { createApi } from '../../../apps/api/src/create-api.js';
@@ -31,11 +37,15 @@ let completed: string;
 let failed: string;
 let queued: string;
 let tender: string;
+/** Runs before a person: one for each decision that is made, and one that is decided about. */
+let inReview: string[];
+let decided: string;
 
 beforeAll(async () => {
   api = await startTestApi();
   [completed, failed, queued] = [await accepted(), await accepted(), await accepted()] as const;
   tender = await acceptedTender();
+  inReview = await Promise.all([1, 2, 3, 4, 5].map(accepted));
   await api.publish([
     ...storyOf(completed.slice(4)),
     eventMessage(tender.slice(4), 'RunCompleted', {
@@ -47,10 +57,19 @@ beforeAll(async () => {
       ...{ version: 1, status: 'failed', occurredAt: new Date().toISOString() },
       ...{ failure, usage: noUsage, durationMs: 1 },
     }),
+    ...inReview.map((id) =>
+      eventMessage(id.slice(4), 'RunNeedsReview', {
+        ...{ version: 1, status: 'needs_review', occurredAt: new Date().toISOString() },
+        ...{ failure, usage: noUsage },
+      }),
+    ),
   ]);
   await ended(completed);
   await ended(failed);
   await ended(tender);
+  await Promise.all(inReview.map(ended));
+  decided = inReview.pop() ?? '';
+  await decide(decided, 'redrive').expect(202);
 });
 afterAll(() => api?.stop());
 
@@ -61,6 +80,10 @@ const question = { workflow: 'answer', input: { question: 'Why?' } };
 
 function submit(body: object = question, key: string = randomUUID()) {
   return api.http().post('/v1/runs').set('Idempotency-Key', key).send(body);
+}
+
+function decide(id: string, decision: string, body?: object) {
+  return api.http().post(`/v1/runs/${id}/${decision}`).send(body);
 }
 
 async function accepted(): Promise<string> {
@@ -214,6 +237,50 @@ describe('a real answer fits its description:', () => {
         return upload('# Same').expect(200);
       },
     ],
+    [
+      'a cancel',
+      'post',
+      runPath('/cancel'),
+      () => decide(inReview[0] ?? '', 'cancel', { reason: 'no longer wanted' }),
+    ],
+    [
+      'a cancel of what is cancelled',
+      'post',
+      runPath('/cancel'),
+      async () => {
+        const id = await accepted();
+        const { decisionId } = (await decide(id, 'cancel')).body as DecisionReceipt;
+        const at = { status: 'queued', occurredAt: new Date().toISOString() } as const;
+        const applied = { ...at, version: 1, decisionId, decision: 'cancel' };
+        const cancelled = { ...at, version: 2, status: 'cancelled', usage: noUsage } as const;
+        await api.publish([
+          eventMessage(id.slice(4), 'RunDecisionApplied', applied),
+          eventMessage(id.slice(4), 'RunCancelled', { ...cancelled, durationMs: 1 }),
+        ]);
+        await ended(id);
+        return decide(id, 'cancel').expect(200);
+      },
+    ],
+    ['a redrive', 'post', runPath('/redrive'), () => decide(inReview[1] ?? '', 'redrive')],
+    [
+      'a discard',
+      'post',
+      runPath('/discard'),
+      () => decide(inReview[2] ?? '', 'discard', { reason: 'a mistake' }),
+    ],
+    [
+      'a completion',
+      'post',
+      runPath('/complete'),
+      () => decide(inReview[3] ?? '', 'complete', { result: { answer: 'x', refused: false } }),
+    ],
+    [
+      'the decisions of a run',
+      'get',
+      runPath('/decisions'),
+      () => get(`/v1/runs/${decided}/decisions`),
+    ],
+    ['a view that is marked', 'get', runPath(), () => get(`/v1/runs/${decided}`)],
     ['life', 'get', '/livez', () => get('/livez')],
     ['readiness', 'get', '/readyz', () => get('/readyz')],
     ['having started', 'get', '/startupz', () => get('/startupz')],
@@ -294,6 +361,23 @@ describe('a real answer fits its description:', () => {
       () => get(`/v1/events?runs=${queued}`).set('Accept', 'application/json'),
     ],
     ['run_not_found', 'get', '/v1/events', () => streamOf(`/v1/events?runs=run_${randomUUID()}`)],
+    ['run_already_ended', 'post', runPath('/cancel'), () => decide(completed, 'cancel')],
+    ['run_not_in_review', 'post', runPath('/redrive'), () => decide(queued, 'redrive')],
+    ['redrive_pending', 'post', runPath('/redrive'), () => decide(decided, 'redrive')],
+    [
+      'decision_pending',
+      'post',
+      runPath('/discard'),
+      () => decide(decided, 'discard', { reason: 'x' }),
+    ],
+    ['invalid_result', 'post', runPath('/complete'), () => completeOld(1)],
+    ['workflow_version_unknown', 'post', runPath('/complete'), () => completeOld(99)],
+    [
+      'run_not_found',
+      'get',
+      runPath('/decisions'),
+      () => get(`/v1/runs/run_${randomUUID()}/decisions`),
+    ],
     ['empty_document', 'post', '/v1/documents', () => upload('')],
     ['unsupported_media_type', 'post', '/v1/documents', () => api.http().post('/v1/documents')],
     ['route_not_found', 'get', '/docs/{file}', () => get('/docs/package.json')],
@@ -337,6 +421,16 @@ describe('a real answer fits its description:', () => {
     const untried = described.filter((each) => !tried.has(each) && !/z 503 /.test(each));
     expect(untried).toEqual([]);
   });
+
+  /** By hand, with a result that is none, of a run of this version of its workflow. */
+  async function completeOld(workflowVersion: number) {
+    const id = await accepted();
+    await api.database.query(
+      `UPDATE api.runs SET status = 'needs_review', version = 1, workflow_version = $2 WHERE id = $1`,
+      [id.slice(4), workflowVersion],
+    );
+    return decide(id, 'complete', { result: {} });
+  }
 
   function waiting(id: string) {
     return get(`/v1/runs/${id}`).set('Prefer', 'wait=0').expect(202);

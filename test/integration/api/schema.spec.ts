@@ -2,7 +2,9 @@
 import { createDataSource, Database, migrate } from '#libs/postgres';
 import {
   apiMigrations,
+  DecisionEntity,
   ParkedEventEntity,
+  RefusedCommandEntity,
   RunEntity,
   RunEventEntity,
 } from '../../../apps/api/src/schema/index.js';
@@ -19,7 +21,7 @@ it('the tables are what the entities say', async () => {
   const dataSource = createDataSource({
     url: fresh.url,
     schema: 'api',
-    entities: [RunEntity, RunEventEntity, ParkedEventEntity],
+    entities: [RunEntity, RunEventEntity, ParkedEventEntity, DecisionEntity, RefusedCommandEntity],
     migrations: apiMigrations,
   });
   await dataSource.initialize();
@@ -33,9 +35,9 @@ it('every table of runs and events has the tenant in its key, so that no id is l
   const { rows } = await database.query<{ table: string; first: string }>(`
     SELECT i.indrelid::regclass::text AS "table", a.attname AS first
     FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-    WHERE i.indisprimary AND i.indrelid::regclass::text IN ('api.runs', 'api.run_events')`);
+    WHERE i.indisprimary AND i.indrelid::regclass::text IN ('api.runs', 'api.run_events', 'api.decisions')`);
   await database.close();
-  expect(rows.map(({ first }) => first)).toEqual(['tenant', 'tenant']);
+  expect(rows.map(({ first }) => first)).toEqual(['tenant', 'tenant', 'tenant']);
 });
 
 it('the migrations can be undone', async () => {

@@ -6,6 +6,7 @@ import { consumerGroups, retryTopics, topicDefinitions, topics } from '#libs/con
 import { schemasOf, type JsonSchema } from './class-schema.js';
 import {
   allMessages,
+  decisionMessages,
   dispatchRefused,
   eventMessages,
   runRequested,
@@ -64,11 +65,19 @@ const events: readonly CarriedMessage[] = eventMessages.map((message) => ({
   summary: message.meaning,
 }));
 
+const decisions: readonly CarriedMessage[] = decisionMessages.map((message) => ({
+  id: message.name,
+  message,
+  headers: [],
+  summary: message.meaning,
+}));
+
 const traffic: Readonly<Record<string, TopicTraffic>> = {
   [topics.runRequested]: {
     channel: 'runRequested',
-    description: 'Work to dispatch. Between api and processor: do not write here.',
-    carries: [request],
+    description:
+      'Work to dispatch, and what people decide about it. Between api and processor: do not write here.',
+    carries: [request, ...decisions],
     sentBy: ['api'],
     receivedBy: [{ app: 'processor', group: consumerGroups.admitRuns }],
   },

@@ -1,6 +1,11 @@
 /** What a field of a message or a body means, by its name: one word has one meaning wherever it stands (docs/glossary.md). */
 export const fieldMeanings: Readonly<Record<string, string>> = {
   runId: 'Public id of the run.',
+  decisionId: 'Public id of the decision.',
+  decision: 'What was decided.',
+  decidedAt: 'When it was decided.',
+  idempotencyKey: 'The same for every try of one action, a new one for each new action.',
+  source: '`ce_source` of the command that was refused; null where it could not be read.',
   tenant: 'Whose run it is.',
   workflow: 'Name of the workflow.',
   workflowVersion: 'Version of the workflow, pinned when the run was accepted.',

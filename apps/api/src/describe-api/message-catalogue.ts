@@ -1,5 +1,7 @@
 /** Every message that Holdfast puts on Kafka: its name, its `ce_type`, its class, and what it says. */
 import {
+  decisionCommandClassOf,
+  decisionTypeOf,
   DISPATCH_REFUSED,
   DispatchRefused,
   RUN_REQUESTED,
@@ -9,6 +11,7 @@ import {
   wireTypeOf,
   type RunEventName,
 } from '#libs/contracts';
+import { decisionNames, type DecisionName } from '#libs/domain';
 import { schemasOf, type ContractClass, type JsonSchema } from './class-schema.js';
 
 export interface DescribedMessage {
@@ -58,6 +61,20 @@ export const runRequested: DescribedMessage = {
   meaning: 'Asks the processor to carry a run. Holds references, no content.',
 };
 
+const decisionMeanings: Readonly<Record<DecisionName, string>> = {
+  cancel: 'Stop the run, wherever it stands.',
+  redrive: 'Send the run on that needs review: the cause is mended.',
+  discard: 'Give the run up that needs review.',
+  complete: 'Take this result, made by hand, for the run that needs review.',
+};
+
+/** On the work topic, behind the request of the run that they are about. */
+export const decisionMessages: readonly DescribedMessage[] = decisionNames.map((decision) => {
+  const contract = decisionCommandClassOf(decision);
+  const meaning = decisionMeanings[decision];
+  return { name: contract.name, wireType: decisionTypeOf(decision), contract, meaning };
+});
+
 /** On the dead-letter topic of the work topics. */
 export const dispatchRefused: DescribedMessage = {
   name: 'DispatchRefused',
@@ -69,6 +86,7 @@ export const dispatchRefused: DescribedMessage = {
 export const allMessages: readonly DescribedMessage[] = [
   ...eventMessages,
   runRequested,
+  ...decisionMessages,
   dispatchRefused,
 ];
 

@@ -85,7 +85,17 @@ export function openApiDocument() {
 }
 
 function operationOf(route: DescribedRoute): object {
-  const { id, tag, summary, description, headers = [], query = [], body, answers } = route;
+  const {
+    id,
+    tag,
+    summary,
+    description,
+    headers = [],
+    query = [],
+    body,
+    bodyIsOptional,
+    answers,
+  } = route;
   const variables = [...route.path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name);
   return {
     operationId: id,
@@ -97,7 +107,7 @@ function operationOf(route: DescribedRoute): object {
       ...query,
       ...headers.map((name) => ({ name, in: 'header', ...requestHeaders[name] })),
     ],
-    ...(body && { requestBody: { required: true, content: contentOf(body) } }),
+    ...(body && { requestBody: { required: !bodyIsOptional, content: contentOf(body) } }),
     responses: {
       ...Object.fromEntries(
         Object.entries(answers).map(([status, answer]) => [status, answerOf(answer)]),

@@ -7,7 +7,7 @@ import {
   MAX_PAGE_SIZE,
   type ProblemCode,
 } from '#libs/contracts';
-import { runStatuses } from '#libs/domain';
+import { runStatuses, type DecisionName } from '#libs/domain';
 import { schemasOf, type ContractClass, type JsonSchema } from './class-schema.js';
 import { ref } from './view-schemas.js';
 
@@ -34,12 +34,14 @@ export interface DescribedRoute {
   /** Variables in braces. */
   readonly path: string;
   readonly id: string;
-  readonly tag: 'Runs' | 'Documents' | 'Health' | 'Descriptions';
+  readonly tag: 'Runs' | 'Decisions' | 'Documents' | 'Health' | 'Descriptions';
   readonly summary: string;
   readonly description?: string;
   readonly headers?: readonly RequestHeader[];
   readonly query?: readonly JsonSchema[];
   readonly body?: Readonly<Record<string, JsonSchema>>;
+  /** The body may be left out. Default: it may not. */
+  readonly bodyIsOptional?: true;
   readonly answers: Readonly<Record<number, Answer>>;
   /** Besides those of `everywhere`. */
   readonly problems: readonly ProblemCode[];
@@ -73,6 +75,40 @@ const ofJsonBody: readonly ProblemCode[] = [
 
 const prefersToWait =
   'With `Prefer: wait=20` the answer is held until the run is settled (200) or the time is over (202).';
+
+function revised(view: string): string {
+  return `Where a view changes without an event (a decision was made, or answered), the stream tells it as it stands: event \`run.revised\`, a ${view}.`;
+}
+
+/** What the four decisions have in common. */
+function decision(
+  name: DecisionName,
+  summary: string,
+  description: string,
+  more: Pick<DescribedRoute, 'body' | 'bodyIsOptional'> & {
+    readonly problems: readonly ProblemCode[];
+    readonly already?: Answer;
+  },
+): DescribedRoute {
+  const { problems, already, ...bodies } = more;
+  const before: Record<number, Answer> = already ? { 200: already } : {};
+  return {
+    ...{ method: 'post', path: `/v1/runs/{id}/${name}`, id: `${name}Run`, tag: 'Decisions' },
+    ...{ summary, description, ...bodies },
+    answers: {
+      ...before,
+      202: {
+        description:
+          "The decision is stored and on its way. The run's view and events say what becomes of it.",
+        headers: ['Location'],
+        content: json(ref('DecisionReceipt')),
+      },
+    },
+    problems: [...ofRun, ...ofJsonBody, ...problems],
+  };
+}
+
+const ofReview: readonly ProblemCode[] = ['run_not_in_review', 'decision_pending'];
 
 export const routes: readonly DescribedRoute[] = [
   {
@@ -179,8 +215,7 @@ export const routes: readonly DescribedRoute[] = [
     id: 'followRun',
     tag: 'Runs',
     summary: 'What happened to a run, or what happens',
-    description:
-      'JSON, or a stream for those who accept `text/event-stream`. The stream ends with the run.',
+    description: `JSON, or a stream for those who accept \`text/event-stream\`. The stream ends with the run. ${revised('RunView')}`,
     headers: ['Last-Event-ID'],
     answers: {
       200: {
@@ -197,7 +232,7 @@ export const routes: readonly DescribedRoute[] = [
     id: 'followRuns',
     tag: 'Runs',
     summary: 'One stream for many runs',
-    description: 'In order within a run; between runs no order is promised.',
+    description: `In order within a run; between runs no order is promised. ${revised('RunStreamView')}`,
     headers: ['Last-Event-ID'],
     query: queryOf(FollowEventsQuery, {
       runIds: {
@@ -217,6 +252,55 @@ export const routes: readonly DescribedRoute[] = [
       'not_acceptable',
       'database_unavailable',
     ],
+  },
+  decision(
+    'cancel',
+    'Stop a run',
+    'Wherever it stands, a person waiting for it included. A second cancel finds the first one. What was spent stays recorded.',
+    {
+      body: json(ref('DecideRunBody')),
+      bodyIsOptional: true,
+      problems: ['run_already_ended'],
+      already: {
+        description: 'The run was cancelled before.',
+        headers: ['Location'],
+        content: json(ref('DecisionReceipt')),
+      },
+    },
+  ),
+  decision(
+    'redrive',
+    'Send a run on that needs review',
+    'The cause is mended: it goes on after the last finished step, with fresh attempts.',
+    {
+      body: json(ref('DecideRunBody')),
+      bodyIsOptional: true,
+      problems: [...ofReview, 'redrive_pending'],
+    },
+  ),
+  decision('discard', 'Give a run up that needs review', 'It fails as `discarded`.', {
+    body: json(ref('DiscardRunBody')),
+    problems: ofReview,
+  }),
+  decision(
+    'complete',
+    'Complete a run by hand that needs review',
+    "With a result that meets its workflow's output contract.",
+    {
+      body: json(ref('CompleteRunBody')),
+      problems: [...ofReview, 'invalid_result', 'workflow_version_unknown'],
+    },
+  ),
+  {
+    method: 'get',
+    path: '/v1/runs/{id}/decisions',
+    id: 'listDecisions',
+    tag: 'Decisions',
+    summary: 'What was decided about a run, and what became of it',
+    answers: {
+      200: { description: 'All of them, oldest first.', content: json(ref('RunDecisions')) },
+    },
+    problems: ofRun,
   },
   {
     method: 'post',

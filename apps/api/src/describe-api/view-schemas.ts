@@ -3,6 +3,10 @@
  * the names of their fields, and the specs hold real answers against the schemas.
  */
 import {
+  CompleteRunBody,
+  DecideRunBody,
+  decisionStates,
+  DiscardRunBody,
   FailurePart,
   problemKinds,
   ProgressPart,
@@ -10,7 +14,10 @@ import {
   UsagePart,
   WaitingPart,
   MAX_LABELS,
+  type DecisionReceipt,
+  type DecisionView,
   type DocumentView,
+  type RunDecisions,
   type ProblemBody,
   type ProblemField,
   type RunHistory,
@@ -19,7 +26,7 @@ import {
   type RunStreamEntry,
   type RunView,
 } from '#libs/contracts';
-import { runPriorities, runStatuses } from '#libs/domain';
+import { decisionNames, runPriorities, runStatuses } from '#libs/domain';
 import { orNull, schemasOf, type JsonSchema } from './class-schema.js';
 import { fieldMeanings } from './field-meanings.js';
 
@@ -113,7 +120,21 @@ const historyEntry: { readonly [Field in keyof RunHistoryEntry]: JsonSchema } = 
   data: { type: 'object', description: 'The event as it was published: see asyncapi.json.' },
 };
 
-const problem = view<ProblemBody & { readonly run?: RunView; readonly limit?: number }>(
+const decisionIdSchema: JsonSchema = { type: 'string', pattern: '^dec_[0-9a-f-]{36}$' };
+const decisionName: JsonSchema = { type: 'string', enum: decisionNames };
+const decisionState: JsonSchema = {
+  type: 'string',
+  enum: decisionStates,
+  description: '`pending` until the processor has answered.',
+};
+
+interface ProblemExtensions {
+  readonly run?: RunView;
+  readonly limit?: number;
+  readonly decisionId?: string;
+}
+
+const problem = view<ProblemBody & ProblemExtensions>(
   {
     type: { ...text, description: 'A name, not an address.' },
     title: { ...text, description: 'The same for every occurrence.' },
@@ -127,10 +148,14 @@ const problem = view<ProblemBody & { readonly run?: RunView; readonly limit?: nu
     errors: { ...listOf('ProblemField'), description: 'What is to be mended.' },
     retryable: { ...flag, description: 'May the same request succeed later, unchanged?' },
     traceId: { ...text, description: 'W3C trace id: quote it to support.' },
-    run: { ...ref('RunView'), description: 'Where the run stands that has no result.' },
+    run: {
+      ...ref('RunView'),
+      description: 'Where the run stands that has no result, or of which this cannot be decided.',
+    },
     limit: { ...count, description: 'How many runs may be unfinished.' },
+    decisionId: { ...decisionIdSchema, description: 'The decision that is on its way.' },
   },
-  ['run', 'limit'],
+  ['run', 'limit', 'decisionId'],
 );
 
 const component: JsonSchema = {
@@ -151,14 +176,17 @@ const ownRules: Readonly<Record<string, JsonSchema>> = {
   },
 };
 
-const classes = schemasOf([WaitingPart, ProgressPart, UsagePart, FailurePart, SubmitRunBody], {
+const bodies = [SubmitRunBody, DecideRunBody, DiscardRunBody, CompleteRunBody];
+const classes = schemasOf([WaitingPart, ProgressPart, UsagePart, FailurePart, ...bodies], {
   refPrefix: REF_PREFIX,
   ownRules,
 });
 
 export const viewSchemas: Readonly<Record<string, JsonSchema>> = {
   ...classes,
-  SubmitRunBody: { ...classes['SubmitRunBody'], additionalProperties: false },
+  ...Object.fromEntries(
+    bodies.map(({ name }) => [name, { ...classes[name], additionalProperties: false }]),
+  ),
   RunView: runView,
   RunPage: view<RunPage>({
     runs: listOf('RunView'),
@@ -169,6 +197,35 @@ export const viewSchemas: Readonly<Record<string, JsonSchema>> = {
   }),
   RunHistoryEntry: view<RunHistoryEntry>(historyEntry),
   RunStreamEntry: view<RunStreamEntry>({ runId: runIdSchema, ...historyEntry }),
+  RunStreamView: {
+    description: 'The view of a run, and of which.',
+    allOf: [
+      ref('RunView'),
+      { type: 'object', properties: { runId: runIdSchema }, required: ['runId'] },
+    ],
+  },
+  DecisionReceipt: view<DecisionReceipt>({
+    decisionId: decisionIdSchema,
+    runId: runIdSchema,
+    decision: decisionName,
+    state: decisionState,
+    links: view<DecisionReceipt['links']>({ run: text, decisions: text }),
+  }),
+  DecisionView: view<DecisionView>({
+    id: decisionIdSchema,
+    decision: decisionName,
+    state: decisionState,
+    reason: { ...orNull(text), description: 'Why somebody decided so.' },
+    refusal: {
+      ...orNull(view<NonNullable<DecisionView['refusal']>>({ code: text, reason: text })),
+      description: 'Why it was refused; null where it was not.',
+    },
+    decidedAt: instant,
+    answeredAt: { ...orNull(instant), description: 'When it was applied or refused.' },
+  }),
+  RunDecisions: view<RunDecisions>({
+    decisions: { ...listOf('DecisionView'), description: 'Oldest first.' },
+  }),
   DocumentView: view<DocumentView>({
     id: documentIdSchema,
     fileName: orNull(text),

@@ -5,17 +5,19 @@ import {
   FollowEventsQuery,
   followedRunsOf,
   type RunStreamEntry,
+  type RunStreamView,
 } from '#libs/contracts';
 import { isTerminal, runIdOf, uuidOf } from '#libs/domain';
 import { negotiate } from '../negotiate.js';
 import { notAcceptable } from '../not-acceptable.js';
+import { runViewOf } from '../schema/index.js';
 import { tenantOf } from '../tenant.js';
 import { sendEventStream } from './event-stream.js';
 import { FollowRunsStore } from './follow-runs.store.js';
 import { badQuery } from './list-request.js';
-import { lastEventIdWrong, runsNotFound } from './run-address.js';
+import { lastEventIdWrong, runsNotFound } from '../run-address.js';
 import { historyEntryOf } from './run-history.js';
-import { placeIdOf, readPlaceId } from './stream-place.js';
+import { NOTHING_SEEN, placeIdOf, readPlaceId, type SeenRun } from './stream-place.js';
 import { streamRuns, type FollowedRun, type StreamForm } from './stream-runs.js';
 import { WatchHub } from './watch-hub.js';
 
@@ -39,14 +41,15 @@ export class FollowEventsController {
     if (!negotiate(request.headers.accept, [EVENT_STREAM]))
       throw notAcceptable('What happens to runs', [EVENT_STREAM]);
     const uuids = runUuidsOf(query);
-    const seen = versionsOf(lastEventId, uuids);
+    const seen = seenBy(lastEventId, uuids);
     const runs = await this.find(tenantOf(request), uuids, seen);
     // 204 tells an EventSource not to come back: nothing more will ever happen.
     if (runs.every(({ ended }) => ended)) return void (await reply.code(204).send());
 
     const form: StreamForm = {
-      idOf: (versions) => placeIdOf(uuids, versions),
+      idOf: (places) => placeIdOf(uuids, places),
       entryOf: (row): RunStreamEntry => ({ runId: runIdOf(row.runId), ...historyEntryOf(row) }),
+      viewOf: (run): RunStreamView => ({ runId: runIdOf(run.id), ...runViewOf(run, Date.now()) }),
     };
     sendEventStream(request, reply, (gone) => streamRuns(this.hub, runs, form, gone));
   }
@@ -54,16 +57,16 @@ export class FollowEventsController {
   private async find(
     tenant: string,
     uuids: readonly string[],
-    seen: readonly number[],
+    places: readonly SeenRun[],
   ): Promise<FollowedRun[]> {
     const found = await this.runs.findStanding(tenant, uuids);
     const unknown = uuids.filter((uuid) => !found.has(uuid));
     if (unknown.length > 0) throw runsNotFound(unknown.map(runIdOf));
     return uuids.map((runUuid, index) => {
-      const afterVersion = seen[index] ?? 0;
+      const seen = places[index] ?? NOTHING_SEEN;
       const run = found.get(runUuid);
-      const ended = run !== undefined && isTerminal(run.status) && afterVersion >= run.version;
-      return { tenant, runUuid, afterVersion, ended };
+      const ended = run !== undefined && isTerminal(run.status) && seen.version >= run.version;
+      return { tenant, runUuid, seen, ended };
     });
   }
 }
@@ -75,12 +78,12 @@ function runUuidsOf(query: unknown): string[] {
   return (followedRunsOf(checked.value.runs) ?? []).map(uuidOf).sort();
 }
 
-function versionsOf(lastEventId: string | undefined, uuids: readonly string[]): readonly number[] {
-  if (lastEventId === undefined || lastEventId === '') return uuids.map(() => 0);
+function seenBy(lastEventId: string | undefined, uuids: readonly string[]): readonly SeenRun[] {
+  if (lastEventId === undefined || lastEventId === '') return uuids.map(() => NOTHING_SEEN);
   const place = readPlaceId(lastEventId, uuids);
   switch (place.kind) {
     case 'place':
-      return place.versions;
+      return place.seen;
     case 'unreadable':
       throw lastEventIdWrong('is not the id of an event of this stream');
     case 'other_runs':

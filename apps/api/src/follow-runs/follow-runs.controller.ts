@@ -6,7 +6,7 @@ import { runETagOf, runViewOf } from '../schema/index.js';
 import { tenantOf } from '../tenant.js';
 import { FollowRunsStore } from './follow-runs.store.js';
 import { nextPageOf, runFilterOf } from './list-request.js';
-import { runNotFound, runUuidOf } from './run-address.js';
+import { runNotFound, runUuidOf } from '../run-address.js';
 
 /** Where runs stand: one, or a page of them. */
 @Controller('v1/runs')

@@ -5,12 +5,20 @@ import { RUN_COLUMNS, type RunEventEntity, type RunRow } from '../schema/index.j
 /** A fact of a run's history. */
 export type HistoryRow = Omit<RunEventEntity, 'tenant'>;
 
-/** Someone waits for what comes after `afterVersion`. */
+/** Someone waits for what comes after `afterVersion`, and for a view revised after `afterRevision`. */
 export interface Watch {
   readonly tenant: string;
   readonly runUuid: string;
   readonly afterVersion: number;
+  /** null: for events only. */
+  readonly afterRevision: number | null;
 }
+
+/** Something new of one run. */
+export type RunNews =
+  | { readonly kind: 'event'; readonly row: HistoryRow }
+  /** The view has changed by what is no event: a decision was made or answered. Only how it stands now is told. */
+  | { readonly kind: 'revised'; readonly run: RunRow };
 
 export interface RunFilter {
   readonly tenant: string;
@@ -34,6 +42,12 @@ export interface RunResult {
   readonly result: unknown;
   readonly resultRef: string | null;
 }
+
+/** A row of `NEWS`: an event, or nothing of one. */
+type NewsRow = Omit<HistoryRow, 'eventId'> & {
+  readonly place: bigint;
+  readonly eventId: string | null;
+};
 
 /** Events of one run in one read, at most: more come with the next. */
 export const EVENTS_PER_READ = 200;
@@ -91,16 +105,39 @@ export class FollowRunsStore {
     return rows;
   }
 
-  /** What each watch waits for, in one statement; a watch with nothing new has no rows. */
-  async newEvents(watches: readonly Watch[]): Promise<HistoryRow[][]> {
-    const { rows } = await this.database.query<HistoryRow & { place: bigint }>(NEW_EVENTS, [
+  /** What each watch waits for; events first. One statement, and a second where a view was revised, which is rare. */
+  async news(watches: readonly Watch[]): Promise<RunNews[][]> {
+    const { rows } = await this.database.query<NewsRow>(NEWS, [
       watches.map((watch) => watch.tenant),
       watches.map((watch) => watch.runUuid),
       watches.map((watch) => watch.afterVersion),
+      watches.map((watch) => watch.afterRevision),
     ]);
-    const found: HistoryRow[][] = watches.map(() => []);
-    for (const { place, ...row } of rows) found[Number(place) - 1]?.push(row);
+    const found: RunNews[][] = watches.map(() => []);
+    const revised: number[] = [];
+    for (const { place, eventId, ...row } of rows) {
+      const index = Number(place) - 1;
+      if (eventId === null) revised.push(index);
+      else found[index]?.push({ kind: 'event', row: { ...row, eventId } });
+    }
+    if (revised.length > 0) await this.addRevised(watches, revised, found);
     return found;
+  }
+
+  private async addRevised(
+    watches: readonly Watch[],
+    places: readonly number[],
+    found: readonly RunNews[][],
+  ): Promise<void> {
+    const { rows } = await this.database.query<RunRow>(FIND_SEVERAL, [
+      places.map((place) => watches[place]?.tenant),
+      places.map((place) => watches[place]?.runUuid),
+    ]);
+    const runs = new Map(rows.map((run) => [`${run.tenant} ${run.id}`, run]));
+    for (const place of places) {
+      const run = runs.get(`${watches[place]?.tenant} ${watches[place]?.runUuid}`);
+      if (run) found[place]?.push({ kind: 'revised', run });
+    }
   }
 }
 
@@ -127,12 +164,24 @@ const HISTORY = statement(
   `SELECT ${EVENT_COLUMNS} FROM api.run_events e WHERE e.tenant = $1 AND e.run_id = $2 ORDER BY e.version`,
 );
 
-const NEW_EVENTS = statement(
-  'api.follow-runs.new-events',
-  `SELECT w.place, e.*
-   FROM unnest($1::text[], $2::uuid[], $3::int[]) WITH ORDINALITY AS w(tenant, run_id, after_version, place),
-   LATERAL (SELECT ${EVENT_COLUMNS} FROM api.run_events e
-            WHERE e.tenant = w.tenant AND e.run_id = w.run_id AND e.version > w.after_version
-            ORDER BY e.version LIMIT ${EVENTS_PER_READ}) AS e
-   ORDER BY w.place, e.version`,
+const FIND_SEVERAL = statement(
+  'api.follow-runs.find-several',
+  `SELECT ${RUN_COLUMNS}
+   FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::uuid[]) AS w(tenant, id)) AS w
+   JOIN api.runs r ON r.tenant = w.tenant AND r.id = w.id`,
+);
+
+/** A row without an event says that the view was revised. */
+const NEWS = statement(
+  'api.follow-runs.news',
+  `SELECT w.place, n.*
+   FROM unnest($1::text[], $2::uuid[], $3::int[], $4::int[])
+     WITH ORDINALITY AS w(tenant, run_id, after_version, after_revision, place),
+   LATERAL ((SELECT ${EVENT_COLUMNS} FROM api.run_events e
+             WHERE e.tenant = w.tenant AND e.run_id = w.run_id AND e.version > w.after_version
+             ORDER BY e.version LIMIT ${EVENTS_PER_READ})
+            UNION ALL
+            SELECT r.id, NULL, NULL, NULL, NULL, NULL, NULL FROM api.runs r
+            WHERE r.tenant = w.tenant AND r.id = w.run_id AND r.revision > w.after_revision) AS n
+   ORDER BY w.place, n.version NULLS LAST`,
 );

@@ -5,8 +5,10 @@ import { isTerminal } from '#libs/domain';
 import { tenantOf } from '../tenant.js';
 import { sendEventStream } from './event-stream.js';
 import { FollowRunsStore } from './follow-runs.store.js';
-import { lastEventIdWrong, runNotFound, runUuidOf } from './run-address.js';
+import { lastEventIdWrong, runNotFound, runUuidOf } from '../run-address.js';
 import { historyEntryOf } from './run-history.js';
+import { runViewOf } from '../schema/index.js';
+import { NOTHING_SEEN, readSeenId, seenIdOf, type SeenRun } from './stream-place.js';
 import { streamRuns, type StreamForm } from './stream-runs.js';
 import { WatchHub } from './watch-hub.js';
 
@@ -28,7 +30,7 @@ export class RunEventsController {
   ): Promise<void> {
     const tenant = tenantOf(request);
     const runUuid = runUuidOf(runId);
-    const afterVersion = versionOf(lastEventId);
+    const seen = seenBy(lastEventId);
     const run = await this.runs.find(tenant, runUuid);
     if (!run) throw runNotFound(runId);
 
@@ -39,22 +41,22 @@ export class RunEventsController {
       return void (await reply.send(body));
     }
     // 204 tells an EventSource not to come back: nothing more will ever happen.
-    if (isTerminal(run.status) && afterVersion >= run.version)
+    if (isTerminal(run.status) && seen.version >= run.version)
       return void (await reply.code(204).send());
-    const followed = { tenant, runUuid, afterVersion, ended: false };
+    const followed = { tenant, runUuid, seen, ended: false };
     sendEventStream(request, reply, (gone) => streamRuns(this.hub, [followed], form, gone));
   }
 }
 
-/** One run has one version to remember: the id of an event is its version. */
 const form: StreamForm = {
-  idOf: (versions) => versions.join(),
+  idOf: ([seen = NOTHING_SEEN]) => seenIdOf(seen),
   entryOf: historyEntryOf,
+  viewOf: (run) => runViewOf(run, Date.now()),
 };
 
-/** What the client has seen; 0: nothing yet. */
-function versionOf(lastEventId: string | undefined): number {
-  if (lastEventId === undefined || lastEventId === '') return 0;
-  if (/^\d{1,9}$/.test(lastEventId)) return Number(lastEventId);
+function seenBy(lastEventId: string | undefined): SeenRun {
+  if (lastEventId === undefined || lastEventId === '') return NOTHING_SEEN;
+  const seen = readSeenId(lastEventId);
+  if (seen) return seen;
   throw lastEventIdWrong('is not the id of an event of a run');
 }

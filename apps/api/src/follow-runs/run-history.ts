@@ -28,6 +28,7 @@ function messageOf(row: HistoryRow): string {
       nextAttemptAt: known.nextAttemptAt ?? null,
       progress: known.progress ?? null,
       failure: known.failure ?? null,
+      pending: null,
     },
     row.occurredAt.getTime(),
   );

@@ -12,7 +12,7 @@ import { tenantOf } from '../tenant.js';
 import { savedAs } from './content-disposition.js';
 import { toCsv } from './csv.js';
 import { FollowRunsStore, type RunResult } from './follow-runs.store.js';
-import { runNotFound, runUuidOf } from './run-address.js';
+import { runNotFound, runUuidOf } from '../run-address.js';
 
 const JSON_TYPE = 'application/json';
 const CSV_TYPE = 'text/csv';

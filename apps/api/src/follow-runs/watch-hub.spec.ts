@@ -1,5 +1,7 @@
-import type { HistoryRow, Watch } from './follow-runs.store.js';
+import type { HistoryRow, RunNews, Watch } from './follow-runs.store.js';
 import { historyEntryOf } from './run-history.js';
+import { runViewOf, type RunRow } from '../schema/index.js';
+import { NOTHING_SEEN, seenIdOf, type SeenRun } from './stream-place.js';
 import { streamRuns } from './stream-runs.js';
 import { WatchHub } from './watch-hub.js';
 
@@ -18,12 +20,14 @@ class Histories {
     this.rows.set(runUuid, [...rows, { ...event, type: 'dev.holdfast.run.started.v1' }]);
   }
 
-  async newEvents(watches: readonly Watch[]): Promise<HistoryRow[][]> {
+  async news(watches: readonly Watch[]): Promise<RunNews[][]> {
     this.reads.push(watches);
     await this.held;
     if (this.fault) throw this.fault;
     return watches.map(({ runUuid, afterVersion }) =>
-      (this.rows.get(runUuid) ?? []).filter(({ version }) => version > afterVersion),
+      (this.rows.get(runUuid) ?? [])
+        .filter(({ version }) => version > afterVersion)
+        .map((row) => ({ kind: 'event', row })),
     );
   }
 }
@@ -33,12 +37,16 @@ const watch = (runUuid: string, afterVersion = 0): Watch => ({
   tenant: 'default',
   runUuid,
   afterVersion,
+  afterRevision: 0,
 });
 
-const followed = (runUuid: string) => ({ ...watch(runUuid), ended: false });
+const followed = (runUuid: string) => {
+  return { tenant: 'default', runUuid, seen: NOTHING_SEEN, ended: false };
+};
 const form = {
-  idOf: (versions: readonly number[]) => versions.join('.'),
+  idOf: (seen: readonly SeenRun[]) => seen.map(seenIdOf).join('.'),
   entryOf: historyEntryOf,
+  viewOf: (run: RunRow) => runViewOf(run, 0),
 };
 
 describe('the hub', () => {
@@ -46,11 +54,11 @@ describe('the hub', () => {
     const histories = new Histories();
     const hub = new WatchHub(histories, { everyMs: 10 });
     histories.add('a');
-    expect(await hub.next(watch('a'), forever)).toMatchObject([{ version: 1 }]);
+    expect(await hub.next(watch('a'), forever)).toMatchObject([{ row: { version: 1 } }]);
     const later = hub.next(watch('a', 1), forever);
     await new Promise((resolve) => setTimeout(resolve, 25));
     histories.add('a');
-    expect(await later).toMatchObject([{ version: 2 }]);
+    expect(await later).toMatchObject([{ row: { version: 2 } }]);
     hub.close();
   });
 
@@ -77,8 +85,8 @@ describe('the hub', () => {
     histories.add('b');
     histories.add('c');
     histories.add('d');
-    expect(await ofTwo).toMatchObject([{ runId: 'b', version: 1 }]);
-    expect(await ofOther).toMatchObject([{ runId: 'c', version: 1 }]);
+    expect(await ofTwo).toMatchObject([{ row: { runId: 'b', version: 1 } }]);
+    expect(await ofOther).toMatchObject([{ row: { runId: 'c', version: 1 } }]);
   });
 
   it('goes on after a read that failed', async () => {

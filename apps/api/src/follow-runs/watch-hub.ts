@@ -3,17 +3,17 @@
  *
  * (H1) One read at a time, for everyone who waits: at most every `everyMs` on its own, sooner when hinted. What is asked or
  *      hinted while a read is in flight goes into the next one, which starts at once.
- * (H2) A watcher waits with the version it has seen and is answered with what follows. It asks again when it has passed that
- *      on, so a slow client holds nothing in memory; and as the place is the watcher's own, nothing repeats and nothing is
- *      skipped whatever hints are lost, late or doubled.
+ * (H2) A watcher waits with the version and revision it has seen and is answered with what follows. It asks again when it has
+ *      passed that on, so a slow client holds nothing in memory; and as the place is the watcher's own, nothing repeats and no
+ *      event is skipped whatever hints are lost, late or doubled. Of revisions only the newest counts.
  * (H3) A read that fails is told to the log and tried again at the next turn: watchers only see that nothing came.
  * (H4) A wait ends with events, or empty when its signal fires or the hub is closed. With nobody waiting there is no read.
  */
-import type { FollowRunsStore, HistoryRow, Watch } from './follow-runs.store.js';
+import type { FollowRunsStore, RunNews, Watch } from './follow-runs.store.js';
 
 interface Waiting {
   readonly watches: readonly Watch[];
-  readonly resolve: (events: readonly HistoryRow[]) => void;
+  readonly resolve: (events: readonly RunNews[]) => void;
 }
 
 export interface WatchHubOptions {
@@ -31,21 +31,21 @@ export class WatchHub {
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
-    private readonly store: Pick<FollowRunsStore, 'newEvents'>,
+    private readonly store: Pick<FollowRunsStore, 'news'>,
     private readonly options: WatchHubOptions = {},
   ) {
     this.everyMs = options.everyMs ?? 200;
   }
 
-  /** Events after `afterVersion`, as soon as there are any; none when `signal` fires or the hub is closed (H4). */
-  next(watch: Watch, signal: AbortSignal): Promise<readonly HistoryRow[]> {
+  /** What comes after `afterVersion` and `afterRevision`, as soon as there is any; none when `signal` fires or the hub is closed (H4). */
+  next(watch: Watch, signal: AbortSignal): Promise<readonly RunNews[]> {
     return this.nextOf([watch], signal);
   }
 
   /** The same for someone who waits for several runs: what is new of any of them, in order within each run. */
-  async nextOf(watches: readonly Watch[], signal: AbortSignal): Promise<readonly HistoryRow[]> {
+  async nextOf(watches: readonly Watch[], signal: AbortSignal): Promise<readonly RunNews[]> {
     if (this.closed || signal.aborted) return [];
-    const { promise, resolve } = Promise.withResolvers<readonly HistoryRow[]>();
+    const { promise, resolve } = Promise.withResolvers<readonly RunNews[]>();
     const waiting: Waiting = { watches, resolve };
     const giveUp = () => this.answer(waiting, []);
     signal.addEventListener('abort', giveUp, { once: true });
@@ -93,7 +93,7 @@ export class WatchHub {
     const everyone = [...this.waiting];
     if (everyone.length === 0) return;
     try {
-      const found = await this.store.newEvents(everyone.flatMap(({ watches }) => watches));
+      const found = await this.store.news(everyone.flatMap(({ watches }) => watches));
       let from = 0;
       for (const waiting of everyone) {
         const events = found.slice(from, (from += waiting.watches.length)).flat();
@@ -104,7 +104,7 @@ export class WatchHub {
     }
   }
 
-  private answer(waiting: Waiting, events: readonly HistoryRow[]): void {
+  private answer(waiting: Waiting, events: readonly RunNews[]): void {
     this.waiting.delete(waiting);
     waiting.resolve(events);
   }

@@ -8,11 +8,12 @@
  *      history: in whatever order a run's events come, the same view comes out.
  * (P4) Model output may hold U+0000 and half surrogate pairs: the `json` type stores them, but any operator that looks into
  *      such a value fails (22P05). So bodies and results pass through whole, and what SQL reads is cleaned before.
- * (P5) Rows are locked in the order of (tenant, id), which is the order the batcher sorts by.
+ * (P5) What became of a decision is noted with the event that says so, in one transaction: no view shows one without the other.
+ * (P6) Rows are locked in the order of (tenant, id), which is the order the batcher sorts by.
  */
-import { pauseAt } from '#libs/pause-points';
-import { KeyedBatcher, statement, type Database, type Tx } from '#libs/postgres';
+import { KeyedBatcher, statement, type Database, type Sql, type Tx } from '#libs/postgres';
 import type { ParkReason } from '../schema/index.js';
+import { answerDecisions, isAnswer } from './answer-decisions.store.js';
 import { readEvent, type IncomingEvent } from './incoming-event.js';
 import { foldChanges, inlineResultOf, viewChangeOf } from './view-change.js';
 
@@ -58,26 +59,13 @@ export class ProjectEventsStore {
   private async write(events: readonly IncomingEvent[]): Promise<Outcome[]> {
     const overdue = events.filter((event) => event.overGap);
     if (overdue.length > 0) await this.learnRuns(overdue);
-    const column = <T>(pick: (event: IncomingEvent) => T) => events.map(pick);
-    pauseAt('projection.before-commit');
-    const { rows } = await this.database.query<Outcome>(APPLY, [
-      column((event) => event.tenant),
-      column((event) => event.runUuid),
-      column((event) => event.version),
-      column((event) => event.eventId),
-      column((event) => event.type),
-      column((event) => event.event.data.status),
-      column((event) => event.event.data.occurredAt),
-      column((event) => JSON.stringify(event.body)),
-      column((event) => readableJson(viewChangeOf(event.event))),
-      column((event) => wholeJson(inlineResultOf(event.event))),
-      column((event) => event.overGap),
-      column((event) => event.position.topic),
-      column((event) => event.position.partition),
-      column((event) => event.position.offset),
-    ]);
-    pauseAt('projection.after-commit');
-    return rows;
+    if (!events.some(isAnswer)) return apply(this.database, events);
+    return this.database.transaction(async (tx) => {
+      const outcomes = await apply(tx, events);
+      const taken = events.filter((_, index) => isTaken(outcomes[index]));
+      await answerDecisions(tx, taken); // (P5)
+      return outcomes;
+    });
   }
 
   /** A run that the api never heard of, whose event nobody else explains: it exists, and its events say what it is. */
@@ -95,6 +83,33 @@ export class ProjectEventsStore {
       column((event) => event.event.data.occurredAt),
     ]);
   }
+}
+
+/** Each event to its run, or to the parked ones; outcomes in the order of the events. */
+async function apply(sql: Sql, events: readonly IncomingEvent[]): Promise<Outcome[]> {
+  const column = <T>(pick: (event: IncomingEvent) => T) => events.map(pick);
+  const { rows } = await sql.query<Outcome>(APPLY, [
+    column((event) => event.tenant),
+    column((event) => event.runUuid),
+    column((event) => event.version),
+    column((event) => event.eventId),
+    column((event) => event.type),
+    column((event) => event.event.data.status),
+    column((event) => event.event.data.occurredAt),
+    column((event) => JSON.stringify(event.body)),
+    column((event) => readableJson(viewChangeOf(event.event))),
+    column((event) => wholeJson(inlineResultOf(event.event))),
+    column((event) => event.overGap),
+    column((event) => event.position.topic),
+    column((event) => event.position.partition),
+    column((event) => event.position.offset),
+  ]);
+  return rows;
+}
+
+/** Parked events come again. */
+function isTaken(outcome: Outcome | undefined): boolean {
+  return outcome !== undefined && outcome.outcome !== 'gap' && outcome.outcome !== 'unknown_run';
 }
 
 async function fillIn(tx: Tx, event: IncomingEvent): Promise<void> {

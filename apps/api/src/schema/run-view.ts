@@ -1,12 +1,14 @@
 import type { RunView } from '#libs/contracts';
-import { describeRun, runIdOf, type DescribableRun } from '#libs/domain';
+import { describeRun, runIdOf, type DecisionName, type DescribableRun } from '#libs/domain';
 import type { RunEntity } from './run.entity.js';
 
 /** The select list that reads a row of `api.runs` (under the alias `r`) as a `RunEntity`. */
 export const RUN_COLUMNS = `
   r.tenant, r.id, r.idempotency_key AS "idempotencyKey", r.body_hash AS "bodyHash", r.workflow,
   r.workflow_version AS "workflowVersion", r.input_ref AS "inputRef", r.documents, r.priority,
-  r.deadline_at AS "deadlineAt", r.reference, r.labels, r.status, r.version, r.revision, r.attempt,
+  r.deadline_at AS "deadlineAt", r.reference, r.labels, r.status, r.version, r.revision, r.cancelling,
+  r.redrive_pending AS "redrivePending", r.discard_pending AS "discardPending",
+  r.completion_pending AS "completionPending", r.attempt,
   r.max_attempts AS "maxAttempts", r.waiting, r.next_attempt_at AS "nextAttemptAt", r.progress, r.usage,
   r.failure, r.result_ref AS "resultRef", r.created_at AS "createdAt", r.started_at AS "startedAt",
   r.ended_at AS "endedAt"`;
@@ -25,11 +27,10 @@ export function runViewOf(run: RunRow, now: number): RunView {
     status: run.status,
     version: run.version,
     revision: run.revision,
-    // No decision can be made yet, so none is pending.
-    cancelling: false,
-    redrivePending: false,
-    discardPending: false,
-    completionPending: false,
+    cancelling: run.cancelling,
+    redrivePending: run.redrivePending,
+    discardPending: run.discardPending,
+    completionPending: run.completionPending,
     supersededBy: null,
     message: describeRun(describableOf(run), now),
     waiting: run.waiting,
@@ -65,7 +66,15 @@ export function runETagOf(view: Pick<RunView, 'version' | 'revision' | 'result'>
 }
 
 function describableOf(run: RunRow): DescribableRun {
-  return { ...run, nextAttemptAt: iso(run.nextAttemptAt) };
+  return { ...run, nextAttemptAt: iso(run.nextAttemptAt), pending: pendingOf(run) };
+}
+
+/** The decision that is on its way; a cancel before any other. */
+function pendingOf(run: RunRow): DecisionName | null {
+  if (run.cancelling) return 'cancel';
+  if (run.redrivePending) return 'redrive';
+  if (run.discardPending) return 'discard';
+  return run.completionPending ? 'complete' : null;
 }
 
 function iso(instant: Date | null): string | null {

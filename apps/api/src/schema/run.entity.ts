@@ -88,6 +88,22 @@ export class RunEntity {
   @Column({ type: 'int', default: 0, comment: 'Changes of the view that no new event made.' })
   revision!: number;
 
+  @Column({
+    type: 'boolean',
+    default: false,
+    comment: 'A cancel was asked for and is not answered yet; likewise the three after it.',
+  })
+  cancelling!: boolean;
+
+  @Column({ name: 'redrive_pending', type: 'boolean', default: false })
+  redrivePending!: boolean;
+
+  @Column({ name: 'discard_pending', type: 'boolean', default: false })
+  discardPending!: boolean;
+
+  @Column({ name: 'completion_pending', type: 'boolean', default: false })
+  completionPending!: boolean;
+
   @Column({ type: 'int' })
   attempt!: number;
 

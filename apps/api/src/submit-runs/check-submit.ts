@@ -1,7 +1,7 @@
 /** What a submit must meet before anything is stored. Pure: takes the body and facts about the documents, throws a problem. */
-import { checkFields, pointerTo, SubmitRunBody, type ProblemField } from '#libs/contracts';
+import { pointerTo, SubmitRunBody, type ProblemField } from '#libs/contracts';
 import { checkSchema, type Workflow, type WorkflowCatalogue } from '#libs/workflows';
-import { ProblemError } from '../problem-error.js';
+import { checkedBodyOf, refusedBody } from '../json-body.js';
 
 /** What is known of a document that the caller named. */
 export interface KnownDocument {
@@ -10,15 +10,13 @@ export interface KnownDocument {
 }
 
 export function checkBody(body: unknown): SubmitRunBody {
-  const checked = checkFields(SubmitRunBody, body);
-  if (checked.kind === 'valid') return checked.value;
-  throw refused('invalid_body', 'The body does not describe a run', checked.wrong);
+  return checkedBodyOf(SubmitRunBody, body, 'a run');
 }
 
 export function findWorkflow(body: SubmitRunBody, catalogue: WorkflowCatalogue): Workflow {
   const workflow = catalogue.latest(body.workflow);
   if (workflow) return workflow;
-  throw refused('unknown_workflow', 'The workflow does not exist', [
+  throw refusedBody('unknown_workflow', 'The workflow does not exist', [
     {
       pointer: '/workflow',
       message: 'is not the name of a workflow',
@@ -33,7 +31,11 @@ export function checkInput(body: SubmitRunBody, workflow: Workflow): void {
   const errors = wrong.map(({ pointer, message, mend }) => {
     return { pointer: `/input${pointer}`, message, mend };
   });
-  throw refused('invalid_input', `The input does not fit the workflow ${workflow.name}`, errors);
+  throw refusedBody(
+    'invalid_input',
+    `The input does not fit the workflow ${workflow.name}`,
+    errors,
+  );
 }
 
 /** `known`: those of the named documents that exist for this tenant. */
@@ -49,7 +51,7 @@ export function checkDocuments(
     ...named.flatMap((id, index) => wrongDocument(index, byId.get(id), workflow)),
   ];
   if (wrong.length === 0) return;
-  throw refused('invalid_documents', `The documents do not fit ${workflow.name}`, wrong);
+  throw refusedBody('invalid_documents', `The documents do not fit ${workflow.name}`, wrong);
 }
 
 function wrongCount(count: number, { name, documents: { min, max } }: Workflow): ProblemField[] {
@@ -75,13 +77,4 @@ function wrongDocument(
   return [
     { pointer, message, mend: `Use a document of one of these types: ${mediaTypes.join(', ')}.` },
   ];
-}
-
-function refused(
-  code: 'invalid_body' | 'unknown_workflow' | 'invalid_input' | 'invalid_documents',
-  what: string,
-  errors: readonly ProblemField[],
-): ProblemError {
-  const places = errors.map(({ pointer, message }) => `${pointer || 'body'} ${message}`);
-  return new ProblemError(code, `${what}: ${places.join('; ')}.`, { errors });
 }

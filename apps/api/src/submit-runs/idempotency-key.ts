@@ -1,9 +1,7 @@
+import { IDEMPOTENCY_KEY } from '#libs/contracts';
 import { ProblemError } from '../problem-error.js';
 
-/** 1 to 255 visible ASCII characters. Node joins a repeated header with ", ", whose space is not visible: refused too. */
-const KEY = /^[\x21-\x7e]{1,255}$/;
-
-/** The key that makes one action one run. */
+/** The key that makes one action one run. Node joins a repeated header with ", ", whose space is not visible: refused too. */
 export function idempotencyKeyOf(header: string | string[] | undefined): string {
   if (header === undefined) {
     throw refused(
@@ -12,7 +10,7 @@ export function idempotencyKeyOf(header: string | string[] | undefined): string 
       'POST /v1/runs needs an Idempotency-Key.',
     );
   }
-  if (typeof header === 'string' && KEY.test(header)) return header;
+  if (typeof header === 'string' && IDEMPOTENCY_KEY.test(header)) return header;
   throw refused('idempotency_key_invalid', 'is not a key', 'This Idempotency-Key cannot be used.');
 }
 

@@ -9,6 +9,7 @@ import { AcceptRunsStore } from './accept-runs.store.js';
 import { DocumentsStore } from './documents.store.js';
 import { StoreDocumentsController } from './store-documents.controller.js';
 import { SubmitRunsController } from './submit-runs.controller.js';
+import { SubmitRuns } from './submit-runs.js';
 import { UnfinishedRuns } from './unfinished-runs.js';
 import { UnfinishedRunsStore } from './unfinished-runs.store.js';
 
@@ -18,16 +19,20 @@ import { UnfinishedRunsStore } from './unfinished-runs.store.js';
   controllers: [SubmitRunsController, StoreDocumentsController],
   providers: [
     {
-      provide: AcceptRunsStore,
-      inject: [Database, Outbox, OutboxRelay],
-      useFactory: (database: Database, outbox: Outbox, relay: OutboxRelay) =>
-        new AcceptRunsStore(database, outbox, relay),
-    },
-    {
-      provide: UnfinishedRuns,
-      inject: [Database, API_SETTINGS],
-      useFactory: (database: Database, { maxUnfinishedRuns }: ApiSettings) =>
-        new UnfinishedRuns(new UnfinishedRunsStore(database), maxUnfinishedRuns),
+      provide: SubmitRuns,
+      inject: [Database, Outbox, OutboxRelay, ContentStore, API_SETTINGS],
+      useFactory: (
+        database: Database,
+        outbox: Outbox,
+        relay: OutboxRelay,
+        contents: ContentStore,
+        { maxUnfinishedRuns }: ApiSettings,
+      ) =>
+        new SubmitRuns(
+          new AcceptRunsStore(database, outbox, relay),
+          contents,
+          new UnfinishedRuns(new UnfinishedRunsStore(database), maxUnfinishedRuns),
+        ),
     },
     {
       provide: DocumentsStore,

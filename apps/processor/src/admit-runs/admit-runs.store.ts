@@ -8,7 +8,6 @@
  */
 import { KeyedBatcher, statement, type Database, type Tx } from '#libs/postgres';
 import type { Outbox } from '#libs/messaging';
-import { pauseAt } from '#libs/pause-points';
 import {
   changeExecutions,
   lockExecutions,
@@ -42,7 +41,7 @@ export class AdmitRunsStore {
 
   private async write(works: readonly IncomingWork[]): Promise<Admission[]> {
     await this.makeLanes(works);
-    const admissions = await this.database.transaction(async (tx) => {
+    return this.database.transaction(async (tx) => {
       const rows = await lockExecutions(
         tx,
         works.map((work) => work.runId),
@@ -58,11 +57,8 @@ export class AdmitRunsStore {
       await putBeforeAPerson(tx, this.outbox, inserted, fresh);
       await makeReady(tx, worksWith(decided, 'make_ready'));
       await hop(tx, this.outbox, worksWith(decided, 'hop'), now); // (A3)
-      pauseAt('admit.before-commit');
       return decided.map(({ admission }) => admission);
     });
-    pauseAt('admit.after-commit');
-    return admissions;
   }
 
   private async makeLanes(works: readonly IncomingWork[]): Promise<void> {

@@ -13,7 +13,6 @@ import {
   type ModelCallRequest,
   type NewestCall,
 } from '#libs/openai-gateway';
-import { pauseAt } from '#libs/pause-points';
 import type { CallStep, MapStep, ModelPrompt, ModelText, Reading } from '#libs/workflows';
 import { isRetryable } from './decide-outcome.js';
 import type { ExecuteTools } from './execute-tools.js';
@@ -106,7 +105,6 @@ async function runUnit(
   });
   switch (outcome.kind) {
     case 'completed':
-      pauseAt('call.done');
       return saveReading(unit, outcome, step, index, run, lease, tools);
     case 'failed':
       return { kind: 'failed', failure: itemFailureOf(outcome.failure, step.name, itemName) };
@@ -140,7 +138,6 @@ async function saveReading(
     lease.abort('lease_lost');
     return abortedBy(lease);
   }
-  pauseAt('check-point.saved');
   run.finished.set(index, unit.item, reading.value);
   return { kind: 'done' };
 }

@@ -6,7 +6,6 @@
  *      other processes make runs ready too.
  */
 import { performance } from 'node:perf_hooks';
-import { pauseAt } from '#libs/pause-points';
 import type { FieldLog } from '#libs/process';
 import { aboutRun } from '../schema/index.js';
 import { fenceBefore } from './attempts.store.js';
@@ -59,7 +58,6 @@ export class RunSlots {
     await this.running;
     const inHand = () => Promise.all(this.working);
     await within(inHand(), graceMs);
-    pauseAt('drain.releasing');
     this.options.keeper.abortAll('released');
     await inHand();
   }

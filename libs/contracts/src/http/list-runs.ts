@@ -1,6 +1,7 @@
 import { IsOptional, Matches, ValidateBy } from 'class-validator';
 import { runStatuses, type RunStatus } from '#libs/domain';
 import { rule } from './check-fields.js';
+import { IDEMPOTENCY_KEY } from './submit-run.js';
 
 export const MAX_PAGE_SIZE = 200;
 export const DEFAULT_PAGE_SIZE = 50;
@@ -28,7 +29,7 @@ export class ListRunsQuery {
 
   /** Finds the run of a lost answer. */
   @IsOptional()
-  @Matches(/^[\x21-\x7e]{1,255}$/, rule('is not a key', 'Send 1 to 255 visible ASCII characters.'))
+  @Matches(IDEMPOTENCY_KEY, rule('is not a key', 'Send 1 to 255 visible ASCII characters.'))
   idempotencyKey?: string;
 
   @IsOptional()

@@ -15,6 +15,9 @@ import { pointerTo, rule } from './check-fields.js';
 export const MAX_DOCUMENTS = 100;
 export const MAX_LABELS = 32;
 
+/** What makes one action one run: 1 to 255 visible ASCII characters. */
+export const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
+
 const DOCUMENT_ID = /^doc_[A-Za-z0-9_-]{43}$/;
 /** Visible text on one line: no control characters (a text column refuses U+0000), no half surrogate pairs. */
 const LINE = /^[^\p{Cc}\p{Cs}]+$/u;

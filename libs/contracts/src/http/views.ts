@@ -69,6 +69,11 @@ export interface RunStreamEntry extends RunHistoryEntry {
   readonly runId: string;
 }
 
+/** `run.revised` of `GET /v1/events`: the view, which has changed without an event. */
+export interface RunStreamView extends RunView {
+  readonly runId: string;
+}
+
 export interface RunHistory {
   readonly events: readonly RunHistoryEntry[];
 }

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { decisionNames } from '../decision/decision.js';
 import { failureClasses } from '../failure/failure-class.js';
 import { describeRun, type DescribableRun } from './describe-run.js';
 import { runStatuses, waitingReasons } from './run-status.js';
@@ -14,6 +15,7 @@ const aRun = (changes: Partial<DescribableRun>): DescribableRun => ({
   nextAttemptAt: null,
   progress: null,
   failure: null,
+  pending: null,
   ...changes,
 });
 const extracting = {
@@ -88,6 +90,20 @@ const examples: readonly [run: Partial<DescribableRun>, text: string][] = [
   ],
   [{ status: 'failed' }, 'Failed: the reason was not recorded.'],
   [{ status: 'cancelled' }, 'Cancelled.'],
+  [
+    { status: 'running', pending: 'cancel' },
+    'Cancelling: the run stops as soon as the AI service lets go of it. What was spent so far stays recorded.',
+  ],
+  [
+    { status: 'needs_review', failure: { class: 'billing' }, pending: 'redrive' },
+    'Redriving: the run goes on in a moment, after the last step that is finished.',
+  ],
+  [{ status: 'needs_review', pending: 'discard' }, 'Discarding: support has given the run up.'],
+  [
+    { status: 'needs_review', pending: 'complete' },
+    'Completing by hand: support has supplied the result.',
+  ],
+  [{ status: 'completed', pending: 'cancel' }, 'Completed.'],
 ];
 
 const anyInstant = fc.option(fc.integer({ min: -60_000, max: 48 * 3_600_000 }).map(inMs));
@@ -99,6 +115,7 @@ const anyRun: fc.Arbitrary<DescribableRun> = fc.record({
   nextAttemptAt: anyInstant,
   progress: fc.option(fc.constantFrom(extracting, answering)),
   failure: fc.option(fc.record({ class: fc.constantFrom(...failureClasses) })),
+  pending: fc.option(fc.constantFrom(...decisionNames)),
 });
 
 describe('what people read about a run', () => {

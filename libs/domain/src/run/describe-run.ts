@@ -1,5 +1,6 @@
 import { failureRules, type FailureClass } from '../failure/failure-class.js';
-import type { RunProgress, RunStatus, Waiting } from './run-status.js';
+import type { DecisionName } from '../decision/decision.js';
+import { isTerminal, type RunProgress, type RunStatus, type Waiting } from './run-status.js';
 
 /** What a sentence about a run needs to know. Instants are ISO 8601. */
 export interface DescribableRun {
@@ -10,10 +11,13 @@ export interface DescribableRun {
   readonly nextAttemptAt: string | null;
   readonly progress: RunProgress | null;
   readonly failure: { readonly class: FailureClass } | null;
+  /** What was decided about the run and is not carried out yet. */
+  readonly pending: DecisionName | null;
 }
 
 /** The state of a run in words for the person who waits. `now` in epoch ms. */
 export function describeRun(run: DescribableRun, now: number): string {
+  if (run.pending && !isTerminal(run.status)) return describePending(run.pending);
   switch (run.status) {
     case 'queued':
       return describeQueued(run.waiting);
@@ -29,6 +33,19 @@ export function describeRun(run: DescribableRun, now: number): string {
       return `Failed: ${becauseOf(run)}.`;
     case 'cancelled':
       return 'Cancelled.';
+  }
+}
+
+function describePending(decision: DecisionName): string {
+  switch (decision) {
+    case 'cancel':
+      return 'Cancelling: the run stops as soon as the AI service lets go of it. What was spent so far stays recorded.';
+    case 'redrive':
+      return 'Redriving: the run goes on in a moment, after the last step that is finished.';
+    case 'discard':
+      return 'Discarding: support has given the run up.';
+    case 'complete':
+      return 'Completing by hand: support has supplied the result.';
   }
 }
 

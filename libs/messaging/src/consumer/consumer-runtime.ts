@@ -11,7 +11,6 @@
  * (C7) Stop: take nothing more → let what is begun settle → commit → leave. A commit after the leave is dropped in silence.
  */
 import type { Batch } from 'kafkajs';
-import { pauseAt } from '#libs/pause-points';
 import { MAX_MESSAGE_BYTES, type Decoded } from '../envelope/message.js';
 import { pause, within } from '../pause.js';
 import { Assignment, type OwnedPartition } from './assignment.js';
@@ -234,7 +233,6 @@ export class ConsumerRuntime {
       topic: topicName,
       partitions: [{ partition, offset: position.toString() }],
     }));
-    pauseAt('offsets.before-commit');
     try {
       await this.member.commit({ topics });
       for (const { owned, position } of due) owned.tracker.committed(position);

@@ -1,5 +1,5 @@
 import { isRunId, uuidOf } from '#libs/domain';
-import { ProblemError } from '../problem-error.js';
+import { ProblemError } from './problem-error.js';
 
 /** The UUID behind the run id of an address. */
 export function runUuidOf(runId: string): string {

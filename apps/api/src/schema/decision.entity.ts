@@ -1,0 +1,54 @@
+import { Column, Entity, PrimaryColumn } from 'typeorm';
+import type { DecisionState } from '#libs/contracts';
+import type { DecisionName } from '#libs/domain';
+
+@Entity({
+  schema: 'api',
+  name: 'decisions',
+  comment: 'What was decided about runs, and what became of it.',
+})
+export class DecisionEntity {
+  @PrimaryColumn({ type: 'text' })
+  tenant!: string;
+
+  @PrimaryColumn({ name: 'run_id', type: 'uuid' })
+  runId!: string;
+
+  /** UUIDv7: later decisions have greater ids. */
+  @PrimaryColumn({ type: 'uuid' })
+  id!: string;
+
+  @Column({ type: 'text' })
+  decision!: DecisionName;
+
+  @Column({
+    type: 'text',
+    default: 'pending',
+    comment: "pending until the processor's event says applied or refused.",
+  })
+  state!: DecisionState;
+
+  @Column({ type: 'text', nullable: true, comment: 'Why somebody decided so.' })
+  reason!: string | null;
+
+  @Column({
+    name: 'command_id',
+    type: 'text',
+    nullable: true,
+    comment:
+      'The record that brought it, where it came over Kafka: delivered again, it is the same decision.',
+  })
+  commandId!: string | null;
+
+  @Column({ name: 'refusal_code', type: 'text', nullable: true })
+  refusalCode!: string | null;
+
+  @Column({ name: 'refusal_reason', type: 'text', nullable: true })
+  refusalReason!: string | null;
+
+  @Column({ name: 'decided_at', type: 'timestamptz' })
+  decidedAt!: Date;
+
+  @Column({ name: 'answered_at', type: 'timestamptz', nullable: true })
+  answeredAt!: Date | null;
+}

@@ -1,0 +1,104 @@
+/** Takes a request for a run, over HTTP or Kafka alike: one key, one run. Nothing is stored before all checks have passed. */
+import type { SubmitRunBody } from '#libs/contracts';
+import { contentRef, documentId, type ContentStore } from '#libs/content';
+import { uuidv7 } from '#libs/postgres';
+import { workflows, type Workflow } from '#libs/workflows';
+import { ProblemError } from '../problem-error.js';
+import type { RunRow } from '../schema/index.js';
+import type { AcceptRunsStore } from './accept-runs.store.js';
+import { bodyHashOf } from './body-hash.js';
+import { checkBody, checkDocuments, checkInput, findWorkflow } from './check-submit.js';
+import { newRunOf } from './new-run.js';
+import type { UnfinishedRuns } from './unfinished-runs.js';
+
+/** What somebody asks for, and as whom. */
+export interface Submit {
+  readonly tenant: string;
+  readonly idempotencyKey: string;
+  /** A JSON value that can be held (`findUnholdable`), not checked any further. */
+  readonly body: unknown;
+  readonly traceparent: string;
+}
+
+export interface Submitted {
+  /** `replayed`: the key and body were there before. */
+  readonly kind: 'accepted' | 'replayed';
+  readonly run: RunRow;
+}
+
+/** For those who are told that too many runs are unfinished. */
+const RETRY_AFTER_SECONDS = '5';
+
+export class SubmitRuns {
+  constructor(
+    private readonly runs: AcceptRunsStore,
+    private readonly contents: ContentStore,
+    private readonly unfinished: UnfinishedRuns,
+  ) {}
+
+  /** @throws ProblemError where it is refused: then nothing is stored */
+  async submit({ tenant, idempotencyKey, body: sent, traceparent }: Submit): Promise<Submitted> {
+    const bodyHash = bodyHashOf(sent);
+
+    // A body that was accepted once is answered by its run for ever, even where today's checks would refuse it.
+    const earlier = await this.runs.findByKey(tenant, idempotencyKey);
+    if (earlier && isSameBody(earlier, bodyHash)) return { kind: 'replayed', run: earlier };
+
+    const body = checkBody(sent);
+    if (earlier) throw keyReused(idempotencyKey);
+    const workflow = findWorkflow(body, workflows);
+    checkInput(body, workflow);
+    await this.checkDocuments(tenant, body, workflow);
+
+    const outcome = await this.unfinished.place(tenant, async () => {
+      const newRun = newRunOf(body, workflow, {
+        tenant,
+        runUuid: uuidv7(),
+        messageId: uuidv7(),
+        now: new Date(),
+        idempotencyKey,
+        bodyHash,
+        inputRef: await this.storeInput(tenant, body),
+        traceparent,
+      });
+      return this.runs.accept(newRun);
+    });
+    if (outcome.kind === 'too_many') throw tooManyUnfinished(this.unfinished.limit);
+    if (outcome.kind === 'accepted') return { kind: 'accepted', run: outcome.run };
+    if (isSameBody(outcome.run, bodyHash)) return { kind: 'replayed', run: outcome.run };
+    throw keyReused(idempotencyKey);
+  }
+
+  private async checkDocuments(tenant: string, body: SubmitRunBody, workflow: Workflow) {
+    const refs = (body.documents ?? []).map((id) => contentRef(id));
+    const stored = refs.length > 0 ? await this.contents.describe(tenant, refs) : [];
+    const known = stored.map(({ ref, mediaType }) => ({ id: documentId(ref), mediaType }));
+    checkDocuments(body, workflow, known);
+  }
+
+  /** Before the transaction that refers to it. If that one loses to a rival, nothing refers to the input and it is collected. */
+  private async storeInput(tenant: string, body: SubmitRunBody): Promise<string> {
+    const bytes = Buffer.from(JSON.stringify(body.input));
+    const { ref } = await this.contents.put(tenant, bytes, { mediaType: 'application/json' });
+    return ref;
+  }
+}
+
+function isSameBody(run: RunRow, bodyHash: Buffer): boolean {
+  return run.bodyHash?.equals(bodyHash) ?? false;
+}
+
+function tooManyUnfinished(limit: number): ProblemError {
+  const detail = `${limit} runs are unfinished, which is the limit. Nothing was stored: send the same request again later.`;
+  return new ProblemError('too_many_unfinished_runs', detail, {
+    headers: { 'Retry-After': RETRY_AFTER_SECONDS },
+    extensions: { limit },
+  });
+}
+
+function keyReused(idempotencyKey: string): ProblemError {
+  const detail = `The key ${idempotencyKey} stands for a run that was asked for with another body.`;
+  const mend = 'Send the body of the first try, or a new key for a new action.';
+  const errors = [{ header: 'Idempotency-Key', message: 'was used with another body', mend }];
+  return new ProblemError('idempotency_key_reused', detail, { errors });
+}
