@@ -10,6 +10,8 @@
  *      reaches the next in the pool.
  * (D5) Every wait has an end: for a connection, for a statement (by the server, and by us if the server is
  *      silent), and for a transaction whose process has been paused.
+ * (D6) A plan is no older than `PLANS_HOLD_MS`: a statement that was prepared while its table was empty is planned anew
+ *      soon after rows have come, and not only when autovacuum gets round to its first ANALYZE.
  */
 import pg from 'pg';
 import { columnTypes } from './column-types.js';
@@ -40,6 +42,9 @@ export interface DatabaseOptions {
 /** A transaction that runs no statement for so long belongs to a process that is paused: its locks are freed. */
 const IDLE_IN_TRANSACTION_MS = 15_000;
 
+/** How long a connection uses its plans; a table can grow by some thousand rows in that time. */
+const PLANS_HOLD_MS = 2_000;
+
 /**
  * Our statements find their rows by index. A plan that is prepared while a table is empty reads it from end to end, and goes on
  * doing so when it holds a hundred thousand rows: such plans are taken out of the choice. JIT costs more than it saves here.
@@ -49,6 +54,8 @@ const PLANNER_OPTIONS = '-c enable_seqscan=off -c jit=off';
 export class Database implements Sql {
   private readonly pool: pg.Pool;
   private closing: Promise<void> | null = null;
+  /** Monotonic, by connection: since when its plans are used. */
+  private readonly plansSinceMs = new WeakMap<pg.PoolClient, number>();
 
   constructor(options: DatabaseOptions) {
     const statementTimeoutMs = options.statementTimeoutMs ?? 30_000;
@@ -120,12 +127,21 @@ export class Database implements Sql {
     const onLost = () => (connection.spoiled = true); // (D1) the statement it runs is rejected by pg itself
     client.on('error', onLost);
     try {
+      await this.dropOldPlans(client, connection); // (D6)
       return await work(connection);
     } finally {
       connection.end();
       client.release(afterwards === 'destroy' || !connection.reusable); // (D2), (D4)
       client.off('error', onLost);
     }
+  }
+
+  private async dropOldPlans(client: pg.PoolClient, connection: LentConnection): Promise<void> {
+    const sinceMs = this.plansSinceMs.get(client);
+    const nowMs = performance.now();
+    if (sinceMs !== undefined && nowMs - sinceMs < PLANS_HOLD_MS) return;
+    this.plansSinceMs.set(client, nowMs);
+    if (sinceMs !== undefined) await connection.query('DISCARD PLANS');
   }
 }
 

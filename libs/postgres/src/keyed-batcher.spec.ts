@@ -65,7 +65,7 @@ const batcherOf = (table: Table, options: { maxItems?: number; maxInFlight?: num
   });
 
 const turnOf = async (turns: number) => {
-  for (let i = 0; i < turns; i++) await Promise.resolve();
+  for (let i = 0; i < turns; i++) await new Promise((resolve) => setImmediate(resolve));
 };
 
 describe('any pushes, with answers in any order, transient failures and poisoned items', () => {
@@ -129,7 +129,7 @@ describe('natural batching', () => {
     const table = new Table(() => new Promise<void>((answer) => answers.push(answer)));
     const settle = async () => {
       answers.splice(0).forEach((answer) => answer());
-      await turnOf(50);
+      await turnOf(5);
     };
     return { table, settle };
   };
@@ -147,16 +147,16 @@ describe('natural batching', () => {
     await settle();
   });
 
-  it('gathers what arrives while two writes are in flight into the next one', async () => {
+  it('gathers what arrives while a write is in flight into the next one', async () => {
     const { table, settle } = held();
     const batcher = batcherOf(table);
     for (const key of ['a', 'b', 'c', 'd', 'e']) {
       void batcher.push(item(key));
       await turnOf(2);
     }
-    expect(table.statements).toEqual([['a'], ['b']]);
+    expect(table.statements).toEqual([['a']]);
     await settle();
-    expect(table.statements).toEqual([['a'], ['b'], ['c', 'd', 'e']]);
+    expect(table.statements).toEqual([['a'], ['b', 'c', 'd', 'e']]);
     await settle();
   });
 

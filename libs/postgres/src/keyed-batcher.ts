@@ -1,5 +1,5 @@
 /**
- * Natural batching: what arrives while the last writes are in flight goes into the next one. Many rows per
+ * Natural batching: what arrives while the last write is in flight goes into the next one. Many rows per
  * statement under load, one at once when idle, and no timer in between.
  *
  * (B1) A batch never holds two items of one key: ON CONFLICT DO UPDATE would fail for all rows (21000), and
@@ -25,7 +25,7 @@ export interface KeyedBatcherOptions<Item, Result> {
   write(items: readonly Item[]): Promise<readonly Result[]>;
   /** Items in one batch at most. Default 500. */
   readonly maxItems?: number;
-  /** Batches in flight at most. Default 2: one is written while the next one's answer travels. */
+  /** Batches in flight at most. Default 1: with two, each gathers half as much, and every statement has its price. */
   readonly maxInFlight?: number;
   readonly retry?: Partial<BatchRetry>;
 }
@@ -50,7 +50,7 @@ export class KeyedBatcher<Item, Result> {
 
   constructor(private readonly options: KeyedBatcherOptions<Item, Result>) {
     this.maxItems = options.maxItems ?? 500;
-    this.maxInFlight = options.maxInFlight ?? 2;
+    this.maxInFlight = options.maxInFlight ?? 1;
     this.retry = { maxRetryMs: 30_000, firstDelayMs: 20, maxDelayMs: 2_000, ...options.retry };
   }
 
@@ -86,11 +86,11 @@ export class KeyedBatcher<Item, Result> {
     return fresh;
   }
 
-  /** After the current run of code, so that what is pushed in one go is one batch. */
+  /** After all that this turn of the event loop brings (many sockets may be readable at once), so that it is one batch. */
   private scheduleStart(): void {
     if (this.startScheduled) return;
     this.startScheduled = true;
-    queueMicrotask(() => {
+    setImmediate(() => {
       this.startScheduled = false;
       while (this.batchesInFlight < this.maxInFlight && this.ready.size > 0) {
         void this.writeOne(this.takeBatch());

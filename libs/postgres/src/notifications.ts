@@ -4,7 +4,7 @@
  *
  * (N1) One connection of its own, which heals by itself; no business transaction ever runs NOTIFY, for that
  *      takes a lock on the whole cluster until it has committed.
- * (N2) At most one NOTIFY per channel and 5 ms, and the last call is always followed by one.
+ * (N2) At most one NOTIFY per channel and 20 ms, and the last call is always followed by one.
  * (N3) Whatever was missed while the connection was away: after each connect every listener is called once.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,7 +18,7 @@ export interface NotificationsOptions {
   readonly onError?: (error: Error) => void;
 }
 
-const COALESCE_MS = 5;
+const COALESCE_MS = 20;
 const FIRST_RECONNECT_MS = 100;
 const MAX_RECONNECT_MS = 5_000;
 /** A connection whose other end has vanished looks alive to whoever only listens: it is asked now and then. */
