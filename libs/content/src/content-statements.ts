@@ -1,9 +1,13 @@
 /** Every statement on schema `content`. `body` and `adopted`: see the migration. */
 import { type Sql, statement, type Tx } from '#libs/postgres';
 
-export interface NewContent {
+/** What a content is found by. */
+export interface ContentName {
   readonly tenant: string;
   readonly digest: Buffer;
+}
+
+export interface NewContent extends ContentName {
   readonly bodyId: string;
   readonly mediaType: string;
   readonly fileName: string | null;
@@ -24,8 +28,13 @@ export interface ContentRow {
   readonly created_at: Date;
 }
 
+/** A content with its bytes, where they are few; null: to be read chunk by chunk. */
+export interface ContentWithBody extends ContentRow {
+  readonly bytes: Buffer | null;
+}
+
 /** One text for what a content is named by. */
-export function contentKey({ tenant, digest }: { tenant: string; digest: Buffer }): string {
+export function contentKey({ tenant, digest }: ContentName): string {
   return `${tenant}\0${digest.toString('hex')}`;
 }
 
@@ -52,6 +61,14 @@ const PUT_SMALL = statement(
 const FIND = statement(
   'content.find',
   `SELECT ${COLUMNS} FROM content.contents
+   JOIN unnest($1::text[], $2::bytea[]) AS wanted(tenant, digest) USING (tenant, digest)`,
+);
+/** What is small is one chunk. */
+const READ = statement(
+  'content.read',
+  `SELECT ${COLUMNS}, CASE WHEN size_bytes <= $3::bigint THEN (
+     SELECT ch.bytes FROM content.chunks ch WHERE ch.body_id = c.body_id AND ch.position = 0) END AS bytes
+   FROM content.contents c
    JOIN unnest($1::text[], $2::bytea[]) AS wanted(tenant, digest) USING (tenant, digest)`,
 );
 const START_BODY = statement(
@@ -114,9 +131,24 @@ export async function putSmallContents(
   return contents.flatMap((content) => rows.get(contentKey(content)) ?? []);
 }
 
+/** In the order asked for; null: no such content. */
+export async function readContents(
+  sql: Sql,
+  names: readonly ContentName[],
+  smallBytes: number,
+): Promise<(ContentWithBody | null)[]> {
+  const { rows } = await sql.query<ContentWithBody>(READ, [
+    names.map(({ tenant }) => tenant),
+    names.map(({ digest }) => digest),
+    smallBytes,
+  ]);
+  const found = new Map(rows.map((row) => [contentKey(row), row]));
+  return names.map((name) => found.get(contentKey(name)) ?? null);
+}
+
 export async function findContents(
   sql: Sql,
-  wanted: readonly { readonly tenant: string; readonly digest: Buffer }[],
+  wanted: readonly ContentName[],
 ): Promise<ContentRow[]> {
   const { rows } = await sql.query<ContentRow>(FIND, [
     wanted.map(({ tenant }) => tenant),

@@ -10,6 +10,8 @@
  * (C4) A name of another tenant is not found, like a name that was never given.
  * (C5) Reading or writing a stream holds no transaction and no connection between two chunks: a slow client
  *      costs Postgres nothing.
+ * (C6) Who puts or gets a content that is just being put or got waits for that one: the bytes are the same by their
+ *      name, so many runs with one input cost one statement and do not stand in line.
  */
 import { type Database, KeyedBatcher, uuidv7 } from '#libs/postgres';
 import { inChunks } from './chunking.js';
@@ -45,8 +47,17 @@ const ABANDONED_AFTER_MS = 24 * 60 * 60 * 1000;
 
 export class ContentStore {
   private readonly smallContents: KeyedBatcher<sql.NewSmallContent, sql.ContentRow>;
+  private readonly reads: KeyedBatcher<sql.ContentName, sql.ContentWithBody | null>;
+  private readonly putting = new Map<string, Promise<sql.ContentRow>>();
+  private readonly getting = new Map<string, Promise<sql.ContentWithBody | null>>();
 
   constructor(private readonly database: Database) {
+    this.reads = new KeyedBatcher<sql.ContentName, sql.ContentWithBody | null>({
+      name: 'content.get',
+      keyOf: sql.contentKey,
+      write: (names) => sql.readContents(database, names, SMALL_BYTES),
+      maxItems: SMALL_CONTENTS_PER_STATEMENT,
+    });
     this.smallContents = new KeyedBatcher<sql.NewSmallContent, sql.ContentRow>({
       name: 'content.put',
       keyOf: sql.contentKey,
@@ -62,11 +73,9 @@ export class ContentStore {
     }
     if (bytes.length === 0) throw new ContentEmptyError();
     const digest = contentHash(tenant).update(bytes).digest();
-    const row = await this.smallContents.push({
-      ...namedContent(tenant, digest, uuidv7(), meta, bytes.length),
-      bytes,
-    });
-    return storedContent(row);
+    const content = { ...namedContent(tenant, digest, uuidv7(), meta, bytes.length), bytes };
+    const put = () => this.smallContents.push(content);
+    return storedContent(await shared(this.putting, sql.contentKey(content), put));
   }
 
   /**
@@ -94,9 +103,11 @@ export class ContentStore {
 
   /** @throws ContentNotFoundError, ContentCorruptError */
   async get(tenant: string, ref: string): Promise<{ readonly bytes: Uint8Array } & StoredContent> {
-    const found = await this.find(tenant, ref);
-    const chunks = await sql.readChunks(this.database, found.body_id);
-    const bytes = Buffer.concat(chunks);
+    const name = { tenant, digest: digestOrNotFound(ref) };
+    const read = () => this.reads.push(name);
+    const found = await shared(this.getting, sql.contentKey(name), read); // (C4)
+    if (found === null) throw new ContentNotFoundError(ref);
+    const bytes = found.bytes ?? Buffer.concat(await sql.readChunks(this.database, found.body_id));
     if (!contentHash(tenant).update(bytes).digest().equals(found.digest)) {
       throw new ContentCorruptError(ref); // (C3)
     }
@@ -136,8 +147,7 @@ export class ContentStore {
   }
 
   private async find(tenant: string, ref: string): Promise<sql.ContentRow> {
-    const digest = digestOf(ref);
-    if (digest === null) throw new ContentNotFoundError(ref);
+    const digest = digestOrNotFound(ref);
     const [found] = await sql.findContents(this.database, [{ tenant, digest }]); // (C4)
     if (found === undefined) throw new ContentNotFoundError(ref);
     return found;
@@ -174,6 +184,29 @@ export class ContentStore {
       return storedContent(known);
     });
   }
+}
+
+/** (C6) */
+async function shared<T>(
+  inFlight: Map<string, Promise<T>>,
+  key: string,
+  start: () => Promise<T>,
+): Promise<T> {
+  const known = inFlight.get(key);
+  if (known !== undefined) return known;
+  const started = start();
+  inFlight.set(key, started);
+  try {
+    return await started;
+  } finally {
+    inFlight.delete(key);
+  }
+}
+
+function digestOrNotFound(ref: string): Buffer {
+  const digest = digestOf(ref);
+  if (digest === null) throw new ContentNotFoundError(ref);
+  return digest;
 }
 
 function namedContent(
