@@ -18,7 +18,12 @@ import { readEvent, type IncomingEvent } from './incoming-event.js';
 import { foldChanges, inlineResultOf, viewChangeOf } from './view-change.js';
 
 export type Projection =
-  | { readonly kind: 'applied'; readonly overGap: boolean }
+  | {
+      readonly kind: 'applied';
+      readonly overGap: boolean;
+      /** An event that waits comes next. (One that is being parked at this very moment is found when it is overdue.) */
+      readonly nextWaits: boolean;
+    }
   | { readonly kind: 'duplicate' }
   /** An old fact that was missing: the history has it now. */
   | { readonly kind: 'filled_in' }
@@ -27,6 +32,7 @@ export type Projection =
 interface Outcome {
   readonly outcome: 'applied' | 'duplicate' | 'late' | 'gap' | 'unknown_run';
   readonly overGap: boolean;
+  readonly nextWaits: boolean;
 }
 
 export class ProjectEventsStore {
@@ -41,10 +47,10 @@ export class ProjectEventsStore {
   }
 
   async project(event: IncomingEvent): Promise<Projection> {
-    const { outcome, overGap } = await this.batcher.push(event);
+    const { outcome, overGap, nextWaits } = await this.batcher.push(event);
     switch (outcome) {
       case 'applied':
-        return { kind: 'applied', overGap };
+        return { kind: 'applied', overGap, nextWaits };
       case 'duplicate':
         return { kind: 'duplicate' };
       case 'gap':
@@ -212,7 +218,11 @@ const APPLY = statement(
             WHEN ${inHistory('i')} THEN 'duplicate'
             ELSE 'late'
           END AS outcome,
-          COALESCE(applied.over_gap, false) AS "overGap"
+          COALESCE(applied.over_gap, false) AS "overGap",
+          applied.place IS NOT NULL AND EXISTS (
+            SELECT FROM api.parked_events p
+            WHERE p.tenant = i.tenant AND p.run_id = i.run_id AND p.version = i.version + 1
+              AND p.reason IN ('gap', 'unknown_run')) AS "nextWaits"
    FROM incoming i
    LEFT JOIN run ON run.tenant = i.tenant AND run.id = i.run_id
    LEFT JOIN applied USING (place)

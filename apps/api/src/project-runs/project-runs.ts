@@ -79,6 +79,7 @@ export class ProjectRuns {
     this.count(projection, event);
     if (projection.kind !== 'applied') return;
     this.onApplied();
+    if (!projection.nextWaits) return;
     const next = await this.parked.nextOf(event.tenant, event.runUuid, event.version + 1);
     const read = next && readEvent(next);
     if (read?.kind === 'event') await this.project(read.event);
