@@ -4,7 +4,7 @@ import type { FieldLog } from '#libs/process';
 import { classifyFailure } from './classify/classify-failure.js';
 import type { CallFact } from './classify/call-fact.js';
 import type { GatewayTiming } from './gateway-options.js';
-import type { CallLedger, Sending } from './ledger/call-ledger.store.js';
+import type { CallLedger, Opening, Sending } from './ledger/call-ledger.store.js';
 import { type CallDecision, decideCall } from './ledger/decide-call.js';
 import type { CallFailure, CallOwner, ModelCallOutcome, ModelCallRequest } from './model-call.js';
 import { buildRequest } from './openai/build-request.js';
@@ -40,15 +40,24 @@ export class CallInProgress {
 
   async carryThrough(): Promise<ModelCallOutcome> {
     const { callId, owner, request } = this;
+    const { fence } = owner;
     for (let round = 0; round < maxRounds; round += 1) {
-      const call = await this.parts.ledger.open({ ...request, callId, fence: owner.fence });
-      const { fence } = owner;
-      const step = await this.#act(
-        decideCall(call, { fence, whenUnknown: request.whenUnknown, maxSendings }),
-      );
+      const { call, maySend } = await this.#open();
+      const { whenUnknown } = request;
+      const step = maySend
+        ? await this.#post({ callId, fence, from: 'planned', attempt: 1 })
+        : await this.#act(decideCall(call, { fence, whenUnknown, maxSendings }));
       if (step.kind !== 'look_again') return step;
     }
     throw new CallUnsettledError(callId);
+  }
+
+  /** New calls are made ready to leave in the same statement. */
+  async #open(): Promise<Opening> {
+    const call = { ...this.request, callId: this.callId, fence: this.owner.fence };
+    const { ledger } = this.parts;
+    if (this.#reasonNotToSend() === null) return ledger.openSending(call);
+    return { call: await ledger.open(call), maySend: false };
   }
 
   async #act(decision: CallDecision): Promise<Step> {
@@ -86,7 +95,7 @@ export class CallInProgress {
   }
 
   async #send(sending: Sending): Promise<Step> {
-    const { ledger, endpoint, timing } = this.parts;
+    const { ledger, timing } = this.parts;
     if (sending.from === 'unknown')
       await pause(
         timing.resendPauseMs * (sending.attempt - 1) * (1 + Math.random()),
@@ -94,8 +103,14 @@ export class CallInProgress {
       );
     const before = this.#reasonNotToSend();
     if (before !== null) return before;
-    const body = buildRequest(this.request, this.callId, sending.attempt);
     if (!(await ledger.markSending(sending))) return lookAgain;
+    return this.#post(sending);
+  }
+
+  /** The ledger says that it is being sent. */
+  async #post(sending: Sending): Promise<Step> {
+    const { ledger, endpoint } = this.parts;
+    const body = buildRequest(this.request, this.callId, sending.attempt);
     const after = this.#reasonNotToSend(); // (G1)
     if (after !== null) {
       await ledger.putBack(sending);

@@ -1,4 +1,5 @@
 /** The front door of the OpenAI gateway: one call goes in, one outcome comes out, and it is paid for once. */
+import { AddCallSender1795494000000 } from './migrations/add-call-sender.js';
 import { CommentCalls1795493801500 } from './migrations/comment-calls.js';
 import { CreateCalls1764000100000 } from './migrations/create-calls.js';
 
@@ -19,4 +20,8 @@ export { usageOfRuns, type RunUsage } from './ledger/usage-of-runs.js';
 export { OpenAiGateway } from './openai-gateway.js';
 
 /** `processor.calls`; run with the processor's own migrations, into schema `processor`. */
-export const gatewayMigrations = [CreateCalls1764000100000, CommentCalls1795493801500];
+export const gatewayMigrations = [
+  CreateCalls1764000100000,
+  CommentCalls1795493801500,
+  AddCallSender1795494000000,
+];

@@ -5,14 +5,22 @@
  *               └────→ unknown (→ accepted or done, if the truth arrives after all)
  *
  * (L1) `sending` is committed before the first byte may leave, under the claim's fence and only where no cancel is requested.
+ *      A call that nobody has opened before is made in that state, in one statement.
  * (L2) Whoever opens a call raises its fence to his own: an older owner can no longer send it.
  * (L3) Facts are written whoever owns the run by now: a response id, a result that was paid for. Only sending is fenced.
  * (L4) What came of one sending ends the call only while the ledger still waits for that very sending.
  * (L5) Every write is one batched statement, idempotent, and tried again for as long as the database is away.
  */
-import { type Database, KeyedBatcher, type Statement } from '#libs/postgres';
+import { type Database, KeyedBatcher, type Statement, uuidv7 } from '#libs/postgres';
 import type { CallFailure, ModelCallRequest, ModelOutput, Usage } from '../model-call.js';
-import { endCalls, markAccepted, markSending, openCalls, putBack } from './call-statements.js';
+import {
+  endCalls,
+  markAccepted,
+  markSending,
+  openCalls,
+  openSending,
+  putBack,
+} from './call-statements.js';
 import { type CallRow, encodeOutput, type LedgerCall, readCallRow } from './ledger-call.js';
 
 export interface OpenedCall extends Pick<
@@ -22,6 +30,14 @@ export interface OpenedCall extends Pick<
   readonly callId: string;
   readonly fence: bigint;
 }
+
+/** The call as the ledger has it. `maySend`: this very opening made it, in `sending`; its first attempt may leave. */
+export interface Opening {
+  readonly call: LedgerCall;
+  readonly maySend: boolean;
+}
+
+type SendingCall = OpenedCall & { readonly sender: string };
 
 export interface Sending {
   readonly callId: string;
@@ -58,6 +74,9 @@ export type CallEnd =
 
 export class CallLedger {
   readonly #open = batcher<OpenedCall, LedgerCall>('gateway.open', (calls) => this.#openAll(calls));
+  readonly #openSending = batcher<SendingCall, Opening>('gateway.open_sending', (calls) =>
+    this.#openSendingAll(calls),
+  );
   readonly #sending = batcher<Sending, boolean>('gateway.sending', (items) =>
     this.#change(markSending, items, (item) => [item.callId, item.from, item.fence, item.attempt]),
   );
@@ -76,6 +95,11 @@ export class CallLedger {
   /** Makes the call's row, or finds it as others have left it (L2). */
   open(call: OpenedCall): Promise<LedgerCall> {
     return this.#open.push(call);
+  }
+
+  /** The same for somebody who is ready to send it now, if it turns out to be new (L1). */
+  openSending(call: OpenedCall): Promise<Opening> {
+    return this.#openSending.push({ ...call, sender: uuidv7() });
   }
 
   /** False: we may not send (L1). */
@@ -99,20 +123,21 @@ export class CallLedger {
   }
 
   async #openAll(calls: readonly OpenedCall[]): Promise<LedgerCall[]> {
-    const rows = await this.#run<CallRow, OpenedCall>(openCalls, calls, (call) => [
-      call.callId,
-      call.tenant,
-      call.runId,
-      call.step,
-      call.item,
-      call.try,
-      call.fence,
-      call.mode,
-      call.model,
-    ]);
-    return rows.map((row, index) => {
-      if (row === undefined) throw new Error(`call ${calls[index]?.callId} was not opened`);
-      return readCallRow(row);
+    const rows = await this.#run<CallRow, OpenedCall>(openCalls, calls, openColumns);
+    return rows.map((row, index) => readCallRow(opened(row, calls[index])));
+  }
+
+  async #openSendingAll(calls: readonly SendingCall[]): Promise<Opening[]> {
+    const rows = await this.#run<CallRow & { sender: string | null }, SendingCall>(
+      openSending,
+      calls,
+      (call) => [...openColumns(call), call.sender],
+    );
+    return calls.map((call, index) => {
+      const row = opened(rows[index], call);
+      const isOurs = row.sender === call.sender && row.fence === call.fence;
+      const stands = row.state === 'sending' && row.attempt_count === 1 && !row.cancel_requested;
+      return { call: readCallRow(row), maySend: isOurs && stands };
     });
   }
 
@@ -158,6 +183,25 @@ function batcher<Item extends { readonly callId: string }, Result>(
   write: (items: readonly Item[]) => Promise<readonly Result[]>,
 ): KeyedBatcher<Item, Result> {
   return new KeyedBatcher({ name, keyOf: (item: Item) => item.callId, write, retry });
+}
+
+function openColumns(call: OpenedCall): readonly unknown[] {
+  return [
+    call.callId,
+    call.tenant,
+    call.runId,
+    call.step,
+    call.item,
+    call.try,
+    call.fence,
+    call.mode,
+    call.model,
+  ];
+}
+
+function opened<Row>(row: Row | undefined, call: OpenedCall | undefined): Row {
+  if (row === undefined) throw new Error(`call ${call?.callId} was not opened`);
+  return row;
 }
 
 function endColumns(end: CallEnd): readonly unknown[] {

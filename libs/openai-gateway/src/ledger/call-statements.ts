@@ -17,6 +17,24 @@ export const openCalls = statement(
      failure, (extract(epoch FROM now() - sending_at) * 1000)::float8 AS sent_ago_ms`,
 );
 
+/**
+ * The same, but a call that nobody has opened before stands in `sending` at once. `sender` tells whose statement made the row:
+ * true again for the same sender, so that a lost COMMIT answer can be asked again.
+ */
+export const openSending = statement(
+  'gateway.open_sending',
+  `INSERT INTO processor.calls AS c (call_id, tenant, run_id, step, item, try, fence, mode, model, sender, state,
+                                     attempt_count, sending_at)
+   SELECT call_id, tenant, run_id, step, item, try, fence, mode, model, sender, 'sending', 1, now()
+   FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::int[], $5::int[], $6::int[], $7::bigint[], $8::text[], $9::text[],
+               $10::uuid[])
+     AS w (call_id, tenant, run_id, step, item, try, fence, mode, model, sender)
+   ORDER BY call_id
+   ON CONFLICT (call_id) DO UPDATE SET fence = greatest(c.fence, excluded.fence)
+   RETURNING call_id, state, fence, cancel_requested, attempt_count, response_id, request_id, served_model, output, usage,
+     failure, (extract(epoch FROM now() - sending_at) * 1000)::float8 AS sent_ago_ms, sender`,
+);
+
 /** The last thing before the socket. True again for the same attempt, so that a lost COMMIT answer can be asked again. */
 export const markSending = statement(
   'gateway.mark_sending',
