@@ -33,6 +33,8 @@ import { Wakeup } from './wakeup.js';
 const MAX_ROWS = 500;
 const MAX_BYTES = 512 * 1024;
 const POLL_MS = 100;
+/** After a batch, if no hint has come meanwhile: more may be left where the limit of bytes cut it short. */
+const LOOK_AGAIN_MS = 5;
 const SAMPLE_HORIZON_EVERY_MS = 1_000;
 const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 2_000;
@@ -195,8 +197,10 @@ export class OutboxRelay {
         maxBytes: MAX_BYTES,
       });
       floor.read(rows[0]?.seq ?? null);
-      if (rows.length > 0) await this.publishRows(sql, rows, term);
-      else await this.rest(term);
+      if (rows.length > 0) {
+        await this.publishRows(sql, rows, term);
+        await this.wakeup.wait(LOOK_AGAIN_MS, term.signal);
+      } else await this.rest(term);
       this.failures = 0;
       this.failure = null;
     }
