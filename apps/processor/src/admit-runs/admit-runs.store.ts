@@ -46,7 +46,7 @@ export class AdmitRunsStore {
         tx,
         works.map((work) => work.runId),
       ); // (A2)
-      const now = await databaseNow(tx);
+      const now = rows.length > 0 ? await databaseNow(tx) : NOBODY_WAITS;
       const known = new Map(rows.map((row) => [row.run_id, row]));
       const decided = works.map((work) => ({
         work,
@@ -96,6 +96,9 @@ function knownOf(row: ExecutionRow | undefined, now: Date): KnownRun | undefined
     }
   );
 }
+
+/** Stands for the database's clock where no row is known whose time could be compared with it. */
+const NOBODY_WAITS = new Date(0);
 
 async function databaseNow(tx: Tx): Promise<Date> {
   const { rows } = await tx.query<{ now: Date }>(NOW);

@@ -26,8 +26,8 @@ export async function executeRun(lease: Lease, tools: ExecuteTools): Promise<voi
   const progress = new ProgressTeller(lease, tools);
   let standing = standingOf(lease);
   try {
-    for (;;) {
-      const pass = await onePass(lease, tools, progress);
+    for (let passes = 0; ; passes += 1) {
+      const pass = await onePass(lease, tools, progress, passes);
       const outcome = decideOutcome(
         pass,
         lease.claim.run,
@@ -47,10 +47,15 @@ export async function executeRun(lease: Lease, tools: ExecuteTools): Promise<voi
 }
 
 /** Never throws: what goes wrong in our own code is a failure of class `internal`. */
-async function onePass(lease: Lease, tools: ExecuteTools, progress: ProgressTeller): Promise<Pass> {
+async function onePass(
+  lease: Lease,
+  tools: ExecuteTools,
+  progress: ProgressTeller,
+  passes: number,
+): Promise<Pass> {
   try {
     lease.signal.throwIfAborted();
-    const run = await openRun(lease, tools);
+    const run = await openRun(lease, tools, passes);
     return await runSteps(run, lease, tools, progress);
   } catch (error) {
     return failureOf(error, lease, tools.log);

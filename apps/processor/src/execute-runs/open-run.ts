@@ -6,7 +6,7 @@ import {
   type Workflow,
   type WorkflowDocument,
 } from '#libs/workflows';
-import type { ExecutionRow } from '../schema/index.js';
+import { FIRST_FENCE, type ExecutionRow } from '../schema/index.js';
 import type { ExecuteTools } from './execute-tools.js';
 import type { Lease } from './keeper.js';
 
@@ -15,6 +15,8 @@ export interface OpenRun {
   readonly workflow: Workflow;
   readonly context: StepContext;
   readonly finished: FinishedItems;
+  /** Nobody has worked on the run before: there can be no check-points and no calls to look for. */
+  readonly isFresh: boolean;
 }
 
 /** Check-pointed values, as they are saved. */
@@ -41,14 +43,16 @@ export class FinishedItems {
   }
 }
 
-export async function openRun(lease: Lease, tools: ExecuteTools): Promise<OpenRun> {
-  const { run: row } = lease.claim;
+/** @param passes how many this claim has made before */
+export async function openRun(lease: Lease, tools: ExecuteTools, passes: number): Promise<OpenRun> {
+  const { run: row, fence } = lease.claim;
+  const isFresh = fence === FIRST_FENCE && passes === 0;
   const workflow = tools.workflows.find(row.workflow, row.workflow_version);
   if (!workflow) throw new WorkflowMissingError(row.workflow, row.workflow_version);
   const [input, documents, saved] = await Promise.all([
     readInput(row, tools),
     Promise.all(row.request.documents.map((id) => readDocument(id, row, tools))),
-    tools.checkPoints.load(row.run_id),
+    isFresh ? new Map<number, Map<number, unknown>>() : tools.checkPoints.load(row.run_id),
   ]);
   const finished = new FinishedItems(saved);
   const context = createStepContext(workflow, {
@@ -56,7 +60,7 @@ export async function openRun(lease: Lease, tools: ExecuteTools): Promise<OpenRu
     documents,
     storedOutput: (name) => storedOutput(workflow, finished, name),
   });
-  return { row, workflow, context, finished };
+  return { row, workflow, context, finished, isFresh };
 }
 
 async function readInput(row: ExecutionRow, { contents }: ExecuteTools): Promise<unknown> {

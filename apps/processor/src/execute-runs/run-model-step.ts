@@ -4,7 +4,8 @@
  * (M1) All items are tried in a pass, a bounded number at a time; an item that fails does not stop the others.
  * (M2) A call that is open or unknown is asked for again under its own id, so that the ledger can take it up; only one that
  *      ended without a result gets a new `try`, and only where its class is tried again at all.
- * (M3) An item is done when its reading is saved under our fence.
+ * (M3) An item is done when its reading is saved under our fence. The one call of the last step needs no check-point: the outcome
+ *      follows at once under the same fence, and until it is written the ledger keeps the output.
  */
 import { defaultRetryPolicy } from '#libs/domain';
 import {
@@ -49,7 +50,9 @@ export async function runModelStep(
   let done = units.length - todo.length;
   const tellDone = () => (step.kind === 'map' ? tell(done, units.length) : tell(null, null));
   tellDone();
-  const newest = await newestCalls(tools.database, run.row.run_id, index);
+  const newest = run.isFresh
+    ? new Map<number, NewestCall>()
+    : await newestCalls(tools.database, run.row.run_id, index);
   const parallel = step.kind === 'map' ? step.maxParallelItems : 1;
   const ends = await mapBounded(todo, parallel, async (unit): Promise<UnitEnd> => {
     if (lease.signal.aborted) return abortedBy(lease);
@@ -131,15 +134,27 @@ async function saveReading(
     const itemName = step.kind === 'map' ? unit.item : null;
     return { kind: 'failed', failure: brokenOutput(call, reading.problems, step.name, itemName) };
   }
-  const { run_id: runId, tenant } = run.row;
-  const point = { tenant, runId, fence: lease.claim.fence, step: index, item: unit.item };
-  const saved = await tools.checkPoints.save({ ...point, value: reading.value });
-  if (!saved) {
+  const isOutcome = step.kind === 'call' && index === run.workflow.steps.length - 1;
+  if (!isOutcome && !(await savePoint(reading.value, unit, index, run, lease, tools))) {
     lease.abort('lease_lost');
     return abortedBy(lease);
   }
   run.finished.set(index, unit.item, reading.value);
   return { kind: 'done' };
+}
+
+/** False: the run is no longer ours. */
+function savePoint(
+  value: unknown,
+  unit: Unit,
+  index: number,
+  run: OpenRun,
+  lease: Lease,
+  tools: ExecuteTools,
+): Promise<boolean> {
+  const { run_id: runId, tenant } = run.row;
+  const point = { tenant, runId, fence: lease.claim.fence, step: index, item: unit.item };
+  return tools.checkPoints.save({ ...point, value });
 }
 
 function brokenOutput(

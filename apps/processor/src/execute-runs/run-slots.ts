@@ -2,8 +2,8 @@
  * Claims runs while there are free slots, and carries them out.
  *
  * (R1) A slot is held from the claim to the last write of a run.
- * (R2) Woken by whatever makes a run ready in this process, by a slot that becomes free, and by a poll: hints may be lost, and
- *      other processes make runs ready too.
+ * (R2) Woken by whatever makes a run ready in this process, by a slot that becomes free while more may wait, and by a poll:
+ *      hints may be lost, and other processes make runs ready too.
  */
 import { performance } from 'node:perf_hooks';
 import type { FieldLog } from '#libs/process';
@@ -34,6 +34,8 @@ export class RunSlots {
   private running: Promise<void> = Promise.resolve();
   private wake: () => void = () => undefined;
   private woken = false;
+  /** The last claim found something. */
+  private moreMayWait = true;
 
   constructor(private readonly options: RunSlotsOptions) {}
 
@@ -80,6 +82,7 @@ export class RunSlots {
     if (free <= 0) return 0;
     const sentAtMs = performance.now();
     const claims = await this.options.store.claim(free);
+    this.moreMayWait = claims.length > 0;
     for (const claim of claims) this.work(claim, sentAtMs);
     if (claims.length > 0) this.options.onClaimed();
     return claims.length;
@@ -90,7 +93,7 @@ export class RunSlots {
     const lease = this.options.keeper.hold(claim, sentAtMs);
     const work = this.carryOut(lease).finally(() => {
       this.working.delete(work);
-      this.hint();
+      if (this.moreMayWait) this.hint(); // (R2)
     });
     this.working.add(work);
   }

@@ -41,6 +41,9 @@ export interface ExecutionRow {
   readonly started_at: Date | null;
 }
 
+/** The fence that the first claim of a run gives it: before it nobody can have called the model or saved anything. */
+export const FIRST_FENCE = 1n;
+
 /** Where the run's first message lies; written once, carried by every retry and dead letter. */
 export interface Origin {
   readonly topic: string;
