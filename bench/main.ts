@@ -4,7 +4,7 @@
  */
 import { listenForInterruption } from '../dev/stack/interruption.js';
 import { measure, type Figures, type Workload } from './measure.js';
-import { baseline, holdfastBackground, holdfastForeground } from './systems.js';
+import { baseline, holdfastBackground, holdfastForeground, type System } from './systems.js';
 
 const log = (line: string) => console.log(line);
 const signal = listenForInterruption(log);
@@ -15,7 +15,8 @@ const work: Workload = {
 };
 
 const figures: Figures[] = [];
-for (const system of [baseline, holdfastForeground, holdfastBackground]) {
+const systems = { baseline, foreground: holdfastForeground, background: holdfastBackground };
+for (const system of chosen(process.argv)) {
   log(`── ${system.name}: ${work.runs} runs from ${work.callers} callers, then 20 runs/s`);
   figures.push(await measure(system, work, log, signal));
 }
@@ -23,9 +24,10 @@ print(figures);
 process.exit(0);
 
 function print(all: readonly Figures[]): void {
-  const [plain, holdfast] = all;
-  if (!plain || !holdfast) return;
   console.table(Object.fromEntries(all.map((each) => [each.system, rowOf(each)])));
+  const of = ({ name }: System) => all.find(({ system }) => system === name);
+  const [plain, holdfast] = [of(baseline), of(holdfastForeground)];
+  if (!plain || !holdfast) return;
   log(`ratio completed/s: ${(holdfast.completedPerSecond / plain.completedPerSecond).toFixed(2)}`);
   log(`ratio cpu/run: ${(cpuOf(holdfast) / cpuOf(plain)).toFixed(2)}`);
 }
@@ -53,6 +55,15 @@ function pair({ p50, p99 }: { p50: number; p99: number }): string {
 
 function cpuOf({ cpuMsPerRun }: Figures): number {
   return Object.values(cpuMsPerRun).reduce((sum, each) => sum + each, 0);
+}
+
+/** `--only baseline,foreground`: for work on one of them. */
+function chosen(args: readonly string[]): System[] {
+  const index = args.indexOf('--only');
+  const names = index < 0 ? null : (args[index + 1] ?? '').split(',');
+  return Object.entries(systems).flatMap(([name, system]) =>
+    names === null || names.includes(name) ? [system] : [],
+  );
 }
 
 function numberAfter(flag: string, fallback: number): number {

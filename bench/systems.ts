@@ -21,8 +21,9 @@ export interface System {
   readonly completedKeyOf: (message: KafkaMessage) => string | null;
 }
 
-/** 500 bytes, as in the peers' measurements. */
-const question = 'What must a supplier show? '.repeat(19).slice(0, 500);
+/** 500 bytes, as in the peers' measurements; no two runs ask the same. */
+const questionOf = (key: string) =>
+  `${key}: ${'What must a supplier show? '.repeat(19)}`.slice(0, 500);
 
 const holdfast = (workflow: string, name: string): System => ({
   name,
@@ -46,7 +47,7 @@ const holdfast = (workflow: string, name: string): System => ({
   submissionOf: (key) => ({
     path: '/v1/runs',
     headers: { 'idempotency-key': key },
-    body: { workflow, input: { question }, reference: key },
+    body: { workflow, input: { question: questionOf(key) }, reference: key },
   }),
   completedTopic: 'holdfast.run.events.v1',
   completedKeyOf: ({ headers, value }) => {
@@ -73,7 +74,7 @@ export const baseline: System = {
     },
     { name: 'worker', script: 'bench/baseline/worker.js', env: envOf(servers) },
   ],
-  submissionOf: (key) => ({ path: '/runs', headers: {}, body: { key, question } }),
+  submissionOf: (key) => ({ path: '/runs', headers: {}, body: { key, question: questionOf(key) } }),
   completedTopic: 'bench.completed',
   completedKeyOf: ({ key }) => String(key),
 };
