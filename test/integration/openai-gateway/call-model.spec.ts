@@ -2,7 +2,7 @@
  * What the gateway promises about a model call that goes well, is asked for twice, or loses its owner.
  * Real: Postgres, HTTP, the openai SDK, undici. Stands in: OpenAI (dev/simulator).
  */
-import { bumpFences, callIdOf } from '#libs/openai-gateway';
+import { bumpFences, callIdOf, type ModelCallRequest } from '#libs/openai-gateway';
 import {
   anOwner,
   aRequest,
@@ -208,11 +208,20 @@ describe('a call whose owner goes away', () => {
   });
 });
 
-it.each(['gateway.mark_sending', 'gateway.mark_accepted', 'gateway.end_calls'])(
-  'sends once and completes when the answer to %s is lost after its commit',
-  async (name) => {
+const plan = (request: ModelCallRequest) =>
+  fixture.database.query(
+    `INSERT INTO processor.calls (call_id, tenant, run_id, step, item, try, fence, mode, model)
+     VALUES ($1, 'default', $2, $3, $4, $5, 1, 'background', 'gpt-5.2')`,
+    [callIdOf(request), request.runId, request.step, request.item, request.try],
+  );
+
+it.each(['open_sending', 'mark_sending', 'mark_accepted', 'end_calls'])(
+  'sends once and completes when the answer to gateway.%s is lost after its commit',
+  async (which) => {
+    const name = `gateway.${which}`;
     const request = aRequest();
     const callId = callIdOf(request);
+    if (which === 'mark_sending') await plan(request); // a new call is made in that state
     let lost = 0;
     const around = {
       [name]: async (run: () => Promise<unknown>) => {
@@ -235,11 +244,7 @@ describe('an owner that has lost the run', () => {
     const request = aRequest();
     const callId = callIdOf(request);
     await fixture.gateway().callModel({ ...request, try: 2 }, anOwner(1n)); // another call of the run
-    await fixture.database.query(
-      `INSERT INTO processor.calls (call_id, tenant, run_id, step, item, try, fence, mode, model)
-       VALUES ($1, 'default', $2, 0, 0, 1, 1, 'background', 'gpt-5.2')`,
-      [callId, request.runId],
-    );
+    await plan(request);
     await fixture.database.transaction((tx) =>
       bumpFences(tx, [{ runId: request.runId, fence: 7n }]),
     );
@@ -248,9 +253,29 @@ describe('an owner that has lost the run', () => {
     expect(await fixture.ledgerRow(callId)).toMatchObject({ state: 'planned', fence: 7n });
   });
 
+  it('sends nothing when the run was claimed before it hears that a new call may leave', async () => {
+    const request = aRequest();
+    const callId = callIdOf(request);
+    let lost = 0;
+    const around = {
+      'gateway.open_sending': async (run: () => Promise<unknown>) => {
+        const answer = await run();
+        if (lost++ > 0) return answer;
+        await fixture.database.transaction((tx) =>
+          bumpFences(tx, [{ runId: request.runId, fence: 2n }]),
+        );
+        throw Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' });
+      },
+    };
+    const outcome = await fixture.gateway({}, { around }).callModel(request, anOwner(1n));
+    expect(outcome).toEqual({ kind: 'not_owner' });
+    expect(requestsOf(callId)).toHaveLength(0);
+  });
+
   it('sends nothing when another processor claims the run between planning and sending', async () => {
     const request = aRequest();
     const callId = callIdOf(request);
+    await plan(request);
     const claim = () =>
       fixture.database.transaction((tx) => bumpFences(tx, [{ runId: request.runId, fence: 2n }]));
     const around = {

@@ -12,7 +12,7 @@
 import type { Outbox } from '#libs/messaging';
 import { bumpFences } from '#libs/openai-gateway';
 import { statement, type Database, type Tx } from '#libs/postgres';
-import { FIRST_FENCE, NO_USAGE, runEventMessage, type ExecutionRow } from '../schema/index.js';
+import { NO_USAGE, runEventMessage, type ExecutionRow } from '../schema/index.js';
 import type { Claim } from './claim.js';
 
 const MAX_CLAIM = 64;
@@ -46,11 +46,8 @@ export class ClaimRunsStore {
   }
 
   private async record(tx: Tx, rows: readonly ClaimedRow[]): Promise<void> {
-    const again = rows.filter(({ fence }) => fence > FIRST_FENCE); // the others can have no calls yet
-    await bumpFences(
-      tx,
-      again.map(({ run_id: runId, fence }) => ({ runId, fence })),
-    );
+    const fences = rows.map((row) => ({ runId: row.run_id, fence: row.fence }));
+    await bumpFences(tx, fences);
     await tx.query(BEGIN_ATTEMPTS, [rows.map((row) => row.run_id)]);
     await tx.query(ADVANCE_LANES, [
       rows.map((row) => row.tenant),
