@@ -4,8 +4,7 @@
  * (C1) Nothing is awaited while a batch is taken: decode, note, hand over, return.
  * (C2) A record is settled when its handler resolves, and by nothing else. A rejection hands it over again.
  * (C3) Records of one key are handed over in order, the next after the one before is settled; other keys do not wait.
- * (C4) A commit names only partitions owned now, and only what was settled here. It goes out from a task of its own, one at a
- *      time: in the middle of a join the assignment known here and the client's would differ.
+ * (C4) What is committed is what is settled here, of partitions owned now (`offset-commits.ts`).
  * (C5) What is lost in a rebalance is not begun any more; what is begun goes on, since rows and not partitions own the work.
  * (C6) Pauses survive rejoins in kafkajs: each join sets every partition's pause anew.
  * (C7) Stop: take nothing more → let what is begun settle → commit → leave. A commit after the leave is dropped in silence.
@@ -20,9 +19,8 @@ import { GroupMember } from './group-member.js';
 import type { HandOver } from './hand-over.js';
 import { holdRecord, positionOf, type HeldRecord } from './held-record.js';
 import { KeyLanes } from './key-lanes.js';
+import { OffsetCommits } from './offset-commits.js';
 
-const COMMIT_EVERY_MS = 250;
-const COMMIT_EVERY_RECORDS = 200;
 const LEAVE_WITHIN_MS = 10_000;
 const SAY_FAULTS_EVERY_MS = 5_000;
 
@@ -41,6 +39,7 @@ export class ConsumerRuntime {
   private readonly limits: FlowLimits;
   private readonly decoding: { readonly maxMessageBytes: number };
   private readonly member: GroupMember;
+  private readonly commits: OffsetCommits;
   private readonly assignment = new Assignment();
   private readonly lanes = new KeyLanes();
   private readonly handOver: HandOver<HeldRecord>;
@@ -48,9 +47,6 @@ export class ConsumerRuntime {
   private readonly stopping = new AbortController();
   private stopped: Promise<void> | null = null;
   private dead = false;
-  private committing: Promise<void> | null = null;
-  private commitTimer: NodeJS.Timeout | null = null;
-  private settledSinceCommit = 0;
   private inWork = 0;
   private onIdle: (() => void) | null = null;
   private faults = 0;
@@ -71,6 +67,11 @@ export class ConsumerRuntime {
       onBatch: (batch) => this.onBatch(batch),
       onDead: (error) => this.onDead(error),
     });
+    this.commits = new OffsetCommits(
+      this.assignment,
+      (offsets) => this.member.commit(offsets),
+      (error) => options.log.debug({ error, groupId: options.groupId }, 'commit failed'),
+    ); // (C4)
     this.joined.catch(() => undefined); // Whoever waits for it hears of it; nobody has to.
   }
 
@@ -83,7 +84,7 @@ export class ConsumerRuntime {
   async start(): Promise<void> {
     await this.member.start();
     if (this.stopping.signal.aborted) return;
-    this.commitTimer = setInterval(() => void this.commit(), COMMIT_EVERY_MS);
+    this.commits.start();
   }
 
   /** (C7) Resolves when the group is left, after at most `graceMs` for the handlers and some seconds for Kafka. */
@@ -177,8 +178,7 @@ export class ConsumerRuntime {
     partition.tracker.settle(offset);
     partition.bytes -= sizeBytes;
     if (partition.lost.aborted) return;
-    this.settledSinceCommit += 1;
-    if (this.settledSinceCommit === COMMIT_EVERY_RECORDS) setImmediate(() => void this.commit());
+    this.commits.settled();
     this.regulate(partition);
   }
 
@@ -212,37 +212,6 @@ export class ConsumerRuntime {
     this.member.setPaused(partition.topicName, partition.partition, paused || stopping);
   }
 
-  // ---- commits ---------------------------------------------------------------------------------------------------------
-
-  /** (C4) Always called from a task of its own, where the assignment and the client's generation agree. */
-  private commit(): Promise<void> {
-    this.committing ??= this.commitSettled().finally(() => {
-      this.committing = null;
-    });
-    return this.committing;
-  }
-
-  private async commitSettled(): Promise<void> {
-    this.settledSinceCommit = 0;
-    const due = this.assignment.partitions.flatMap((owned) => {
-      const position = owned.tracker.toCommit();
-      return position === null ? [] : [{ owned, position }];
-    });
-    if (due.length === 0) return;
-    const topics = due.map(({ owned: { topicName, partition }, position }) => ({
-      topic: topicName,
-      partitions: [{ partition, offset: position.toString() }],
-    }));
-    try {
-      await this.member.commit({ topics });
-      for (const { owned, position } of due) owned.tracker.committed(position);
-    } catch (error) {
-      // Nothing is lost: the next round names the same positions. A rebalance does this every time.
-      const { groupId, log } = this.options;
-      log.debug({ error, groupId }, 'commit failed');
-    }
-  }
-
   // ---- the end ---------------------------------------------------------------------------------------------------------
 
   private async drain(graceMs: number): Promise<void> {
@@ -251,10 +220,7 @@ export class ConsumerRuntime {
     this.handOver.forget(() => true);
     for (const partition of this.assignment.partitions) this.setPaused(partition, true);
     await within(graceMs, this.idle());
-    if (this.commitTimer) clearInterval(this.commitTimer);
-    await this.committing;
-    await new Promise((resolve) => setImmediate(resolve)); // (C4)
-    await this.commit();
+    await this.commits.finish();
     if (await within(LEAVE_WITHIN_MS, this.member.leave())) return;
     this.options.log.warn(
       { groupId: this.options.groupId },

@@ -1,5 +1,5 @@
 import type { Decoded } from '../envelope/message.js';
-import type { ConsumerOptions, ConsumerStatus } from './consumer-options.js';
+import type { ConsumerOptions } from './consumer-options.js';
 import { ConsumerRuntime } from './consumer-runtime.js';
 import { DelayedHandOver } from './hand-over.js';
 import { positionOf } from './held-record.js';
@@ -21,34 +21,15 @@ export interface DelayedConsumerOptions extends ConsumerOptions {
  * before. Until then it waits in memory, uncommitted: whoever takes the partition over reads it again. Every record of a tier
  * waits equally long, so the head is always the first that is due, and a full buffer blocks nothing that is.
  */
-export class DelayedConsumer {
-  private readonly runtime: ConsumerRuntime;
-
+export class DelayedConsumer extends ConsumerRuntime {
   constructor(options: DelayedConsumerOptions) {
     const delays = new Map(options.tiers.map(({ topic, delayMs }) => [topic, delayMs]));
-    this.runtime = new ConsumerRuntime({
+    super({
       ...options,
       topics: [...delays.keys()],
       dueAtMs: (decoded) => dueAtMs(decoded, delays),
       handOver: (release) => new DelayedHandOver(release, options.nowMs ?? Date.now),
     });
-  }
-
-  /** Resolves at the first assignment. */
-  get joined(): Promise<void> {
-    return this.runtime.joined;
-  }
-
-  start(): Promise<void> {
-    return this.runtime.start();
-  }
-
-  stop(options: { graceMs: number }): Promise<void> {
-    return this.runtime.stop(options);
-  }
-
-  status(): ConsumerStatus {
-    return this.runtime.status();
   }
 }
 
