@@ -8,12 +8,14 @@ import { repositoryRoot } from '../stack/repository.js';
 import { apiDocuments, jsonPage } from './api-documents.js';
 import { databasePage } from './database-page.js';
 import { withFreshDatabase } from './fresh-database.js';
+import { retentionPage } from './retention.js';
 import { runLifecyclePage } from './run-lifecycle.js';
 
 const isCheck = process.argv.includes('--check');
 
 const pages: Readonly<Record<string, () => string | Promise<string>>> = {
   ...(!isCheck && { 'docs/database.md': () => withFreshDatabase(databasePage) }),
+  'docs/retention.md': retentionPage,
   'docs/run-lifecycle.md': runLifecyclePage,
   ...Object.fromEntries(
     Object.entries(apiDocuments).map(([page, document]) => [

@@ -15,14 +15,15 @@ import {
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { KafkaTransportStrategy, OutboxRelay } from '#libs/messaging';
-import { Database, Notifications } from '#libs/postgres';
+import { Database, Notifications, Sweeper } from '#libs/postgres';
 import { CONTENT_DATABASE } from './connections.module.js';
 import { finishConnections } from './finish-connections.js';
 import { WatchHub } from './follow-runs/watch-hub.js';
-import { JsonLog } from '#libs/process';
+import { JsonLog, type Keep } from '#libs/process';
 import { ParkedEventsStore } from './project-runs/parked-events.store.js';
 import { ProjectRuns } from './project-runs/project-runs.js';
 import { retakeParkedEvents } from './project-runs/retake-parked.js';
+import type { ApiStores } from './schema/index.js';
 import { API_SETTINGS, type ApiSettings } from './settings.js';
 
 @Injectable()
@@ -44,11 +45,13 @@ export class Drain
     private readonly parked: ParkedEventsStore,
     private readonly projection: ProjectRuns,
     private readonly hub: WatchHub,
+    private readonly sweeper: Sweeper<ApiStores, Keep>,
     private readonly http: HttpAdapterHost,
   ) {}
 
   onApplicationBootstrap(): void {
     this.relay.start();
+    this.sweeper.start();
     const { parked, projection, log } = this;
     this.retaking = retakeParkedEvents(parked, projection, log, this.stopping.signal);
   }
@@ -58,6 +61,7 @@ export class Drain
     this.stopping.abort();
     await this.consumer.drain({ graceMs: this.settings.drainMs });
     await this.retaking;
+    await this.sweeper.stop();
     this.hub.close();
     const server = this.http.httpAdapter.getHttpServer() as Server;
     this.connectionsFinished = finishConnections(server, this.settings.drainMs);

@@ -14,6 +14,12 @@ export function runNotFound(runId: string): ProblemError {
   return new ProblemError('run_not_found', `There is no run ${runId}.`);
 }
 
+/** It was there and is not any more: the view still says how it ended. */
+export function runExpired(runId: string, what: 'history' | 'result', since: Date): ProblemError {
+  const detail = `The run ${runId} has ended long ago; its ${what} was removed on ${since.toISOString()}.`;
+  return new ProblemError('run_expired', detail);
+}
+
 /** Some of the runs of a list. A run of another tenant is no run: nothing tells the two apart. */
 export function runsNotFound(runIds: readonly string[]): ProblemError {
   const mend = 'Leave it out, or use the id that POST /v1/runs answered.';

@@ -68,7 +68,13 @@ function isSettled(status: RunStatus): boolean {
 }
 
 /** A large result is in the content store: the view only links to it. */
-function smallResultOf({ status, result, resultRef }: KnownRun): Pick<RunView, 'result'> {
+function smallResultOf({
+  status,
+  result,
+  resultRef,
+  expiredAt,
+}: KnownRun): Pick<RunView, 'result'> {
+  if (expiredAt !== null) return {};
   const isHere = result !== undefined && (result !== null || resultRef === null);
   return status === 'completed' && isHere ? { result } : {};
 }

@@ -1,10 +1,13 @@
 /** What the api reads from its environment. */
+import { longestTopicMs } from '#libs/contracts';
 import {
   logLevels,
+  retentionSettings,
   SettingReader,
   type Environment,
   type LogLevel,
   type ParsedSettings,
+  type RetentionSettings,
 } from '#libs/process';
 
 export interface ApiSettings {
@@ -33,6 +36,8 @@ export interface ApiSettings {
   readonly maxUnfinishedRuns: number;
   /** `API_DRAIN_MS`: how long SIGTERM lets work in flight go on, default 10 s. */
   readonly drainMs: number;
+  /** How long things are kept, by `HOLDFAST_KEEP_*`. */
+  readonly keep: RetentionSettings;
 }
 
 export type DatabaseSettings = Pick<ApiSettings, 'databaseUrl' | 'contentDatabaseUrl'>;
@@ -72,6 +77,7 @@ export function parseSettings(env: Environment): ParsedSettings<ApiSettings> {
       max: 10_000_000,
     }),
     drainMs: read.wholeNumber('API_DRAIN_MS', { fallback: 10_000, min: 0, max: 600_000 }),
+    keep: retentionSettings(read, longestTopicMs()),
   });
 }
 

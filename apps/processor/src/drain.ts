@@ -15,8 +15,8 @@ import {
 } from '@nestjs/common';
 import { KafkaTransportStrategy, OutboxRelay } from '#libs/messaging';
 import { OpenAiGateway } from '#libs/openai-gateway';
-import { Database, Notifications } from '#libs/postgres';
-import { JsonLog } from '#libs/process';
+import { Database, Notifications, Sweeper } from '#libs/postgres';
+import { JsonLog, type Keep } from '#libs/process';
 import { CONTENT_DATABASE } from './connections.module.js';
 import { RETRY_CONSUMER, WORK_CONSUMER } from './consumers.js';
 import { AnnounceWaitingStore } from './execute-runs/announce-waiting.store.js';
@@ -24,6 +24,7 @@ import { Keeper } from './execute-runs/keeper.js';
 import { RunSlots } from './execute-runs/run-slots.js';
 import { repeat } from './repeat.js';
 import { Rescuer } from './rescue-runs/rescuer.js';
+import type { ProcessorStores } from './schema/index.js';
 import { PROCESSOR_SETTINGS, type ProcessorSettings } from './settings.js';
 
 const ANNOUNCE_EVERY_MS = 500;
@@ -50,6 +51,7 @@ export class Drain
     private readonly slots: RunSlots,
     private readonly waiting: AnnounceWaitingStore,
     private readonly rescuer: Rescuer,
+    private readonly sweeper: Sweeper<ProcessorStores, Keep>,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -57,6 +59,7 @@ export class Drain
     this.keeper.start();
     this.slots.start();
     this.rescuer.start();
+    this.sweeper.start();
     const announce = async () => {
       if ((await this.waiting.announce(MAX_ANNOUNCED)) > 0) this.relay.hint();
     };
@@ -73,6 +76,7 @@ export class Drain
       this.retries.drain({ graceMs: drainMs }),
       this.slots.drain(drainMs),
       this.rescuer.stop(),
+      this.sweeper.stop(),
       this.announcing,
     ]);
     await this.keeper.stop();

@@ -1,10 +1,13 @@
 /** What the processor reads from its environment. */
+import { longestTopicMs } from '#libs/contracts';
 import {
   logLevels,
+  retentionSettings,
   SettingReader,
   type Environment,
   type LogLevel,
   type ParsedSettings,
+  type RetentionSettings,
 } from '#libs/process';
 
 export interface ProcessorSettings {
@@ -32,6 +35,8 @@ export interface ProcessorSettings {
   readonly inlineResultBytes: number;
   /** `PROCESSOR_DRAIN_MS`: how long SIGTERM lets runs in hand go on before they are given back, default 10 s. */
   readonly drainMs: number;
+  /** How long things are kept, by `HOLDFAST_KEEP_*`. */
+  readonly keep: RetentionSettings;
 }
 
 export type DatabaseSettings = Pick<ProcessorSettings, 'databaseUrl' | 'contentDatabaseUrl'>;
@@ -61,6 +66,7 @@ export function parseSettings(env: Environment): ParsedSettings<ProcessorSetting
       max: 512 * KIB,
     }),
     drainMs: read.wholeNumber('PROCESSOR_DRAIN_MS', { fallback: 10_000, min: 0, max: 600_000 }),
+    keep: retentionSettings(read, longestTopicMs()),
   });
 }
 

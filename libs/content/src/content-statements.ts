@@ -1,5 +1,5 @@
 /** Every statement on schema `content`. `body` and `adopted`: see the migration. */
-import { type Sql, statement, type Tx } from '#libs/postgres';
+import { type Sql, type Statement, statement, type Tx } from '#libs/postgres';
 
 /** What a content is found by. */
 export interface ContentName {
@@ -18,6 +18,10 @@ export interface NewSmallContent extends NewContent {
   readonly bytes: Uint8Array;
 }
 
+/** Who keeps references to contents, each in a database of its own. */
+export const contentHolders = ['api', 'processor'] as const;
+export type ContentHolder = (typeof contentHolders)[number];
+
 export interface ContentRow {
   readonly tenant: string;
   readonly digest: Buffer;
@@ -31,6 +35,19 @@ export interface ContentRow {
 /** A content with its bytes, where they are few; null: to be read chunk by chunk. */
 export interface ContentWithBody extends ContentRow {
   readonly bytes: Buffer | null;
+}
+
+export type FoundContentRow = ContentRow & { readonly fresh: boolean };
+
+/** A content whose time with a holder is over. */
+export interface ReviewRow extends ContentName {
+  /** The instant as Postgres writes it: a Date would lose its microseconds. */
+  readonly seen: string;
+}
+
+/** Until when its holder needs it from now on; null: not any more. */
+export interface Review extends ReviewRow {
+  readonly neededUntil: Date | null;
 }
 
 /** One text for what a content is named by. */
@@ -58,9 +75,11 @@ const PUT_SMALL = statement(
    )
    SELECT * FROM named`,
 );
+/** Needed by both holders within the last hour: nobody lets go of it for hours to come, so it need not be written. */
+const FRESH = `(needed_by_api > now() - interval '1 hour' AND needed_by_processor > now() - interval '1 hour') IS TRUE`;
 const FIND = statement(
   'content.find',
-  `SELECT ${COLUMNS} FROM content.contents
+  `SELECT ${COLUMNS}, ${FRESH} AS fresh FROM content.contents
    JOIN unnest($1::text[], $2::bytea[]) AS wanted(tenant, digest) USING (tenant, digest)`,
 );
 /** What is small is one chunk. */
@@ -70,6 +89,39 @@ const READ = statement(
      SELECT ch.bytes FROM content.chunks ch WHERE ch.body_id = c.body_id AND ch.position = 0) END AS bytes
    FROM content.contents c
    JOIN unnest($1::text[], $2::bytea[]) AS wanted(tenant, digest) USING (tenant, digest)`,
+);
+const TOUCH = statement(
+  'content.touch',
+  `WITH found AS (
+     SELECT tenant, digest FROM content.contents
+     JOIN unnest($1::text[], $2::bytea[]) AS wanted(tenant, digest) USING (tenant, digest)
+     WHERE NOT ${FRESH}
+     ORDER BY tenant, digest FOR NO KEY UPDATE OF contents
+   )
+   UPDATE content.contents c
+   SET needed_by_api = greatest(needed_by_api, now()), needed_by_processor = greatest(needed_by_processor, now())
+   FROM found WHERE c.tenant = found.tenant AND c.digest = found.digest`,
+);
+const OVER: Readonly<Record<ContentHolder, Statement>> = {
+  api: overStatement('api'),
+  processor: overStatement('processor'),
+};
+const REVIEW: Readonly<Record<ContentHolder, Statement>> = {
+  api: reviewStatement('api'),
+  processor: reviewStatement('processor'),
+};
+/** A holder that needs one of these again waits for this statement, and then finds it gone; or locked it before, and it stays. */
+const DROP_LET_GO = statement(
+  'content.drop_let_go',
+  `WITH let_go AS (
+     SELECT tenant, digest FROM content.contents
+     WHERE needed_by_api IS NULL AND needed_by_processor IS NULL
+     ORDER BY tenant, digest LIMIT $1 FOR UPDATE SKIP LOCKED
+   ), dropped AS (
+     DELETE FROM content.contents c USING let_go WHERE c.tenant = let_go.tenant AND c.digest = let_go.digest
+     RETURNING c.body_id
+   )
+   DELETE FROM content.bodies b USING dropped WHERE b.body_id = dropped.body_id`,
 );
 const START_BODY = statement(
   'content.start_body',
@@ -98,8 +150,11 @@ const DROP_UNADOPTED_BODY = statement(
 );
 const DROP_ABANDONED_BODIES = statement(
   'content.drop_abandoned_bodies',
-  `DELETE FROM content.bodies
-   WHERE adopted_at IS NULL AND started_at < now() - $1 * interval '1 ms'`,
+  `DELETE FROM content.bodies WHERE body_id IN (
+     SELECT body_id FROM content.bodies
+     WHERE adopted_at IS NULL AND started_at < now() - $1 * interval '1 ms'
+     ORDER BY started_at LIMIT $2 FOR UPDATE SKIP LOCKED
+   )`,
 );
 const READ_CHUNKS = statement(
   'content.read_chunks',
@@ -109,6 +164,30 @@ const READ_CHUNK = statement(
   'content.read_chunk',
   'SELECT bytes FROM content.chunks WHERE body_id = $1 AND position = $2',
 );
+
+function overStatement(holder: ContentHolder): Statement {
+  return statement(
+    `content.over_${holder}`,
+    `SELECT tenant, digest, needed_by_${holder}::text AS seen FROM content.contents
+     WHERE needed_by_${holder} < now() - $1 * interval '1 ms' ORDER BY needed_by_${holder} LIMIT $2`,
+  );
+}
+
+function reviewStatement(holder: ContentHolder): Statement {
+  return statement(
+    `content.review_${holder}`,
+    `WITH reviewed AS (
+       SELECT c.tenant, c.digest, r.needed_until
+       FROM content.contents c
+       JOIN unnest($1::text[], $2::bytea[], $3::text[], $4::timestamptz[]) AS r(tenant, digest, seen, needed_until)
+         ON c.tenant = r.tenant AND c.digest = r.digest AND c.needed_by_${holder} = r.seen::timestamptz
+       ORDER BY c.tenant, c.digest FOR NO KEY UPDATE OF c
+     )
+     UPDATE content.contents c
+     SET needed_by_${holder} = CASE WHEN r.needed_until IS NOT NULL THEN greatest(r.needed_until, now()) END
+     FROM reviewed r WHERE c.tenant = r.tenant AND c.digest = r.digest`,
+  );
+}
 
 /** Sorted by key, no key twice: what KeyedBatcher hands over. Those stored before are looked up in a second statement. */
 export async function putSmallContents(
@@ -126,7 +205,7 @@ export async function putSmallContents(
   const rows = new Map(named.map((row) => [contentKey(row), row]));
   const known = contents.filter((content) => !rows.has(contentKey(content)));
   if (known.length > 0) {
-    for (const row of await findContents(sql, known)) rows.set(contentKey(row), row);
+    for (const row of await findToKeep(sql, known)) rows.set(contentKey(row), row);
   }
   return contents.flatMap((content) => rows.get(contentKey(content)) ?? []);
 }
@@ -137,11 +216,7 @@ export async function readContents(
   names: readonly ContentName[],
   smallBytes: number,
 ): Promise<(ContentWithBody | null)[]> {
-  const { rows } = await sql.query<ContentWithBody>(READ, [
-    names.map(({ tenant }) => tenant),
-    names.map(({ digest }) => digest),
-    smallBytes,
-  ]);
+  const { rows } = await sql.query<ContentWithBody>(READ, [...keysOf(names), smallBytes]);
   const found = new Map(rows.map((row) => [contentKey(row), row]));
   return names.map((name) => found.get(contentKey(name)) ?? null);
 }
@@ -149,12 +224,21 @@ export async function readContents(
 export async function findContents(
   sql: Sql,
   wanted: readonly ContentName[],
-): Promise<ContentRow[]> {
-  const { rows } = await sql.query<ContentRow>(FIND, [
-    wanted.map(({ tenant }) => tenant),
-    wanted.map(({ digest }) => digest),
-  ]);
+): Promise<FoundContentRow[]> {
+  const { rows } = await sql.query<FoundContentRow>(FIND, keysOf(wanted));
   return rows;
+}
+
+/** Those that exist, and will for the time that a let-go content stays: for whoever is about to refer to them. */
+export async function findToKeep(sql: Sql, wanted: readonly ContentName[]): Promise<ContentRow[]> {
+  const found = await findContents(sql, wanted);
+  if (found.every(({ fresh }) => fresh)) return found;
+  await sql.query(TOUCH, keysOf(wanted));
+  return findContents(sql, wanted); // what was collected in between is not there
+}
+
+function keysOf(wanted: readonly ContentName[]) {
+  return [wanted.map(({ tenant }) => tenant), wanted.map(({ digest }) => digest)];
 }
 
 export async function startBody(sql: Sql, bodyId: string): Promise<void> {
@@ -199,8 +283,41 @@ export async function dropUnadoptedBody(sql: Sql, bodyId: string): Promise<void>
   await sql.query(DROP_UNADOPTED_BODY, [bodyId]);
 }
 
-export async function dropAbandonedBodies(sql: Sql, olderThanMs: number): Promise<number> {
-  return (await sql.query(DROP_ABANDONED_BODIES, [olderThanMs])).rowCount;
+export async function dropAbandonedBodies(
+  sql: Sql,
+  olderThanMs: number,
+  maxBodies: number,
+): Promise<number> {
+  return (await sql.query(DROP_ABANDONED_BODIES, [olderThanMs, maxBodies])).rowCount;
+}
+
+/** With their bodies. */
+export async function dropLetGo(sql: Sql, maxContents: number): Promise<number> {
+  return (await sql.query(DROP_LET_GO, [maxContents])).rowCount;
+}
+
+/** Those whose time with this holder was over `overMs` ago. */
+export async function findOver(
+  sql: Sql,
+  holder: ContentHolder,
+  overMs: number,
+  maxContents: number,
+): Promise<ReviewRow[]> {
+  return (await sql.query<ReviewRow>(OVER[holder], [overMs, maxContents])).rows;
+}
+
+/** Changes only what nobody has touched since it was seen. */
+export async function writeReviews(
+  sql: Sql,
+  holder: ContentHolder,
+  reviews: readonly Review[],
+): Promise<void> {
+  await sql.query(REVIEW[holder], [
+    reviews.map(({ tenant }) => tenant),
+    reviews.map(({ digest }) => digest),
+    reviews.map(({ seen }) => seen),
+    reviews.map(({ neededUntil }) => neededUntil),
+  ]);
 }
 
 export async function readChunks(sql: Sql, bodyId: string): Promise<Buffer[]> {

@@ -12,6 +12,9 @@
  *      costs Postgres nothing.
  * (C6) Who puts or gets a content that is just being put or got waits for that one: the bytes are the same by their
  *      name, so many runs with one input cost one statement and do not stand in line.
+ * (C7) What `put`, `putStream` or `describe` has answered with stays for a day at least, so that a reference to it can be
+ *      committed: they mark it as needed under its row lock. A review (`letGo`) writes only over the mark that it saw, and
+ *      only what both holders have let go of is removed, under the same lock.
  */
 import { type Database, KeyedBatcher, uuidv7 } from '#libs/postgres';
 import { inChunks } from './chunking.js';
@@ -44,6 +47,11 @@ const CHUNK_BYTES = 256 * 1024;
 const SMALL_BYTES = 32 * 1024;
 const SMALL_CONTENTS_PER_STATEMENT = 64;
 const ABANDONED_AFTER_MS = 24 * 60 * 60 * 1000;
+/** Bytes that were there, and are removed while they are put again, are put once more. */
+const MAX_PUTS = 3;
+
+/** Until when each of these contents is needed by those whom it asks; absent: not any more. */
+export type NeededUntil = (refs: readonly ContentRef[]) => Promise<ReadonlyMap<ContentRef, Date>>;
 
 export class ContentStore {
   private readonly smallContents: KeyedBatcher<sql.NewSmallContent, sql.ContentRow>;
@@ -61,7 +69,7 @@ export class ContentStore {
     this.smallContents = new KeyedBatcher<sql.NewSmallContent, sql.ContentRow>({
       name: 'content.put',
       keyOf: sql.contentKey,
-      write: (contents) => sql.putSmallContents(database, contents),
+      write: (contents) => putSmallContents(database, contents),
       maxItems: SMALL_CONTENTS_PER_STATEMENT,
     });
   }
@@ -132,18 +140,43 @@ export class ContentStore {
     }
   }
 
-  /** Those that exist, in the order asked for, each once. */
+  /** Those that exist, in the order asked for, each once: for whoever is about to refer to them (C7). */
   async describe(tenant: string, refs: readonly string[]): Promise<StoredContent[]> {
     const digests = [...new Set(refs)].map(digestOf).filter((digest) => digest !== null);
     const wanted = digests.map((digest) => ({ tenant, digest }));
-    const rows = await sql.findContents(this.database, wanted);
+    const rows = await sql.findToKeep(this.database, wanted); // (C7)
     const byRef = new Map(rows.map((row) => [refOf(row.digest), storedContent(row)]));
     return digests.flatMap((digest) => byRef.get(refOf(digest)) ?? []);
   }
 
   /** Removes what uploads left behind whose process died, 24 h after they began. Answers with how many. */
-  async collectAbandonedUploads(): Promise<number> {
-    return sql.dropAbandonedBodies(this.database, ABANDONED_AFTER_MS);
+  async collectAbandonedUploads(maxUploads = 500): Promise<number> {
+    return sql.dropAbandonedBodies(this.database, ABANDONED_AFTER_MS, maxUploads);
+  }
+
+  /**
+   * Asks a holder about contents whose time with it was over `overMs` ago, and lets go of those that it does not need. A
+   * holder commits a reference within hours of `put` or `describe`: far less than `overMs`. Answers with how many it asked about.
+   */
+  async letGo(
+    holder: sql.ContentHolder,
+    { overMs, maxContents }: { readonly overMs: number; readonly maxContents: number },
+    neededUntil: NeededUntil,
+  ): Promise<number> {
+    const over = await sql.findOver(this.database, holder, overMs, maxContents);
+    if (over.length === 0) return 0;
+    const until = await neededUntil(over.map(({ digest }) => refOf(digest)));
+    const reviews = over.map((row) => ({
+      ...row,
+      neededUntil: until.get(refOf(row.digest)) ?? null,
+    }));
+    await sql.writeReviews(this.database, holder, reviews);
+    return over.length;
+  }
+
+  /** Removes what every holder has let go of. Answers with how many. */
+  async collectLetGo(maxContents = 500): Promise<number> {
+    return sql.dropLetGo(this.database, maxContents);
   }
 
   private async find(tenant: string, ref: string): Promise<sql.ContentRow> {
@@ -176,12 +209,15 @@ export class ContentStore {
   private async adopt(content: sql.NewContent): Promise<StoredContent> {
     return this.database.transaction(async (tx) => {
       const adopted = await sql.markAdopted(tx, content.bodyId);
-      const named = adopted ? await sql.nameBody(tx, content) : null;
-      if (named !== null) return storedContent(named);
-      const [known] = await sql.findContents(tx, [content]);
-      if (known === undefined) throw new ContentUploadExpiredError();
-      if (adopted) await sql.dropBody(tx, content.bodyId);
-      return storedContent(known);
+      for (let puts = 0; puts < MAX_PUTS; puts++) {
+        const named = adopted ? await sql.nameBody(tx, content) : null;
+        if (named !== null) return storedContent(named);
+        const [known] = await sql.findToKeep(tx, [content]); // (C7)
+        if (known === undefined) continue; // collected between the two statements
+        if (adopted) await sql.dropBody(tx, content.bodyId);
+        return storedContent(known);
+      }
+      throw new ContentUploadExpiredError();
     });
   }
 }
@@ -207,6 +243,21 @@ function digestOrNotFound(ref: string): Buffer {
   const digest = digestOf(ref);
   if (digest === null) throw new ContentNotFoundError(ref);
   return digest;
+}
+
+async function putSmallContents(
+  database: Database,
+  contents: readonly sql.NewSmallContent[],
+): Promise<sql.ContentRow[]> {
+  const stored = new Map<string, sql.ContentRow>();
+  let missing = contents;
+  for (let puts = 0; puts < MAX_PUTS && missing.length > 0; puts++) {
+    for (const row of await sql.putSmallContents(database, missing)) {
+      stored.set(sql.contentKey(row), row);
+    }
+    missing = contents.filter((content) => !stored.has(sql.contentKey(content)));
+  }
+  return contents.flatMap((content) => stored.get(sql.contentKey(content)) ?? []);
 }
 
 function namedContent(

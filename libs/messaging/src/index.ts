@@ -29,6 +29,7 @@ export {
   type OutboxOptions,
 } from './outbox/outbox.store.js';
 export { outboxTableSql } from './outbox/outbox-tables.js';
+export { parkedRemover } from './outbox/remove-parked.js';
 export {
   OutboxRelay,
   type OutboxRelayOptions,

@@ -15,6 +15,7 @@ export type {
 export { callIdOf, type CallIdentity } from './call-id.js';
 export type { GatewayOptions, GatewayTiming } from './gateway-options.js';
 export { bumpFences, type RunFence } from './ledger/bump-fences.js';
+export { forgetOutputs, removeCalls } from './ledger/forget-calls.js';
 export { newestCalls, type NewestCall } from './ledger/newest-calls.js';
 export { usageOfRuns, type RunUsage } from './ledger/usage-of-runs.js';
 export { OpenAiGateway } from './openai-gateway.js';

@@ -35,5 +35,7 @@ export {
   leasesTableSql,
   type Term,
 } from './leader-lease.js';
+export { type Retention, type RetentionRule, rulesOf } from './retention.js';
+export { Sweeper, type SweeperOptions } from './sweeper.js';
 export { Notifications, type NotificationsOptions } from './notifications.js';
 export { v7 as uuidv7 } from 'uuid';

@@ -73,6 +73,10 @@ export const logFields = {
   parked: 'number',
   gaps: 'number',
   setAside: 'number',
+  // retention
+  what: 'text',
+  rows: 'number',
+  tookMs: 'number',
   // Nest
   context: 'word',
 } as const;

@@ -5,3 +5,4 @@ export { wordsOf } from './error-words.js';
 export { JsonLog } from './json-log.js';
 export { NestLog } from './nest-log.js';
 export * from './start-process.js';
+export * from './retention-settings.js';

@@ -117,6 +117,11 @@ export class SettingReader {
     return choice ?? this.wrong(name, `must be one of ${choices.join(', ')}`, fallback);
   }
 
+  /** For what one setting alone does not show: two that contradict each other. */
+  refuse(name: string, reason: string): void {
+    this.wrong(name, reason, undefined);
+  }
+
   /** Empty is the same as not set. */
   private text(name: string): string | undefined {
     return this.env[name]?.trim() || undefined;

@@ -207,7 +207,13 @@ export const routes: readonly DescribedRoute[] = [
         },
       },
     },
-    problems: [...ofRun, 'not_acceptable', 'run_not_completed', 'run_without_result'],
+    problems: [
+      ...ofRun,
+      'not_acceptable',
+      'run_not_completed',
+      'run_without_result',
+      'run_expired',
+    ],
   },
   {
     method: 'get',
@@ -224,7 +230,7 @@ export const routes: readonly DescribedRoute[] = [
       },
       204: { description: 'Nothing more will happen: do not come back.' },
     },
-    problems: [...ofRun, 'invalid_header'],
+    problems: [...ofRun, 'invalid_header', 'run_expired'],
   },
   {
     method: 'get',

@@ -101,10 +101,18 @@ const runView = view<RunView>(
     createdAt: instant,
     startedAt: orNull(instant),
     endedAt: orNull(instant),
+    expiredAt: {
+      ...orNull(instant),
+      description:
+        'Since then history and result are gone, and so are reference, labels and documents; null: all is there.',
+    },
     links: view<RunView['links']>({
       self: text,
       events: text,
-      result: { ...orNull(text), description: 'null until the run is completed.' },
+      result: {
+        ...orNull(text),
+        description: 'null until the run is completed, and once it is expired.',
+      },
     }),
   },
   ['result'],

@@ -65,7 +65,8 @@ export class FollowEventsController {
     return uuids.map((runUuid, index) => {
       const seen = places[index] ?? NOTHING_SEEN;
       const run = found.get(runUuid);
-      const ended = run !== undefined && isTerminal(run.status) && seen.version >= run.version;
+      const hasAll = run !== undefined && isTerminal(run.status) && seen.version >= run.version;
+      const ended = hasAll || run?.expired === true;
       return { tenant, runUuid, seen, ended };
     });
   }

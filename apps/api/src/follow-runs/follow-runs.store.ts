@@ -33,6 +33,8 @@ export interface RunFilter {
 
 export interface RunStanding {
   readonly id: string;
+  /** Its history is gone. */
+  readonly expired: boolean;
   readonly status: RunStatus;
   readonly version: number;
 }
@@ -156,7 +158,7 @@ const FIND_RESULT = statement(
 
 const FIND_STANDING = statement(
   'api.follow-runs.find-standing',
-  'SELECT r.id, r.status, r.version FROM api.runs r WHERE r.tenant = $1 AND r.id = ANY($2::uuid[])',
+  'SELECT r.id, r.status, r.version, r.expired_at IS NOT NULL AS expired FROM api.runs r WHERE r.tenant = $1 AND r.id = ANY($2::uuid[])',
 );
 
 const HISTORY = statement(

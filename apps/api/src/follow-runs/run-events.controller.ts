@@ -5,7 +5,7 @@ import { isTerminal } from '#libs/domain';
 import { tenantOf } from '../tenant.js';
 import { sendEventStream } from './event-stream.js';
 import { FollowRunsStore } from './follow-runs.store.js';
-import { lastEventIdWrong, runNotFound, runUuidOf } from '../run-address.js';
+import { lastEventIdWrong, runExpired, runNotFound, runUuidOf } from '../run-address.js';
 import { historyEntryOf } from './run-history.js';
 import { runViewOf } from '../schema/index.js';
 import { NOTHING_SEEN, readSeenId, seenIdOf, type SeenRun } from './stream-place.js';
@@ -33,6 +33,7 @@ export class RunEventsController {
     const seen = seenBy(lastEventId);
     const run = await this.runs.find(tenant, runUuid);
     if (!run) throw runNotFound(runId);
+    if (run.expiredAt !== null) throw runExpired(runId, 'history', run.expiredAt);
 
     const wantsStream = request.method === 'GET' && (accept ?? '').includes('text/event-stream');
     if (!wantsStream) {

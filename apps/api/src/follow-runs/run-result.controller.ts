@@ -12,7 +12,7 @@ import { tenantOf } from '../tenant.js';
 import { savedAs } from './content-disposition.js';
 import { toCsv } from './csv.js';
 import { FollowRunsStore, type RunResult } from './follow-runs.store.js';
-import { runNotFound, runUuidOf } from '../run-address.js';
+import { runExpired, runNotFound, runUuidOf } from '../run-address.js';
 
 const JSON_TYPE = 'application/json';
 const CSV_TYPE = 'text/csv';
@@ -33,6 +33,7 @@ export class RunResultController {
   ): Promise<void> {
     const run = await this.runs.findResult(tenantOf(request), runUuidOf(runId));
     if (!run) throw runNotFound(runId);
+    if (run.expiredAt !== null) throw runExpired(runId, 'result', run.expiredAt);
     const table = workflows.find(run.workflow, run.workflowVersion)?.table;
     const offered = table ? [JSON_TYPE, CSV_TYPE] : [JSON_TYPE];
     const type = negotiate(request.headers.accept, offered);

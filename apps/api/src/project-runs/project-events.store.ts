@@ -10,6 +10,7 @@
  *      such a value fails (22P05). So bodies and results pass through whole, and what SQL reads is cleaned before.
  * (P5) What became of a decision is noted with the event that says so, in one transaction: no view shows one without the other.
  * (P6) Rows are locked in the order of (tenant, id), which is the order the batcher sorts by.
+ * (P7) The history of an expired run is gone: an old event that comes again must not be taken for a missing one.
  */
 import { KeyedBatcher, statement, type Database, type Sql, type Tx } from '#libs/postgres';
 import type { ParkReason } from '../schema/index.js';
@@ -119,7 +120,8 @@ function isTaken(outcome: Outcome | undefined): boolean {
 }
 
 async function fillIn(tx: Tx, event: IncomingEvent): Promise<void> {
-  await tx.query(LOCK_RUN, [event.tenant, event.runUuid]);
+  const locked = await tx.query(LOCK_RUN, [event.tenant, event.runUuid]);
+  if (locked.rowCount === 0) return; // (P7)
   const { data } = event.event;
   await tx.query(DELETE_PARKED, [event.tenant, event.runUuid, event.version]);
   const filled = await tx.query(INSERT_HISTORY, [
@@ -180,7 +182,7 @@ const APPLY = statement(
        WITH ORDINALITY AS i(tenant, run_id, version, event_id, type, status, occurred_at, body, change, result, over_gap,
                             topic, "partition", "offset", place)
    ), run AS (
-     SELECT r.tenant, r.id, r.version FROM incoming i JOIN api.runs r ON r.tenant = i.tenant AND r.id = i.run_id
+     SELECT r.tenant, r.id, r.version, r.expired_at FROM incoming i JOIN api.runs r ON r.tenant = i.tenant AND r.id = i.run_id
      ORDER BY r.tenant, r.id FOR NO KEY UPDATE OF r
    ), applied AS (
      UPDATE api.runs r
@@ -215,7 +217,7 @@ const APPLY = statement(
             WHEN applied.place IS NOT NULL THEN 'applied'
             WHEN run.id IS NULL THEN 'unknown_run'
             WHEN i.version > run.version THEN 'gap'
-            WHEN ${inHistory('i')} THEN 'duplicate'
+            WHEN run.expired_at IS NOT NULL OR ${inHistory('i')} THEN 'duplicate'
             ELSE 'late'
           END AS outcome,
           COALESCE(applied.over_gap, false) AS "overGap",
@@ -241,7 +243,7 @@ const LEARN = statement(
 
 const LOCK_RUN = statement(
   'api.project-events.lock-run',
-  'SELECT FROM api.runs WHERE tenant = $1 AND id = $2 FOR NO KEY UPDATE',
+  'SELECT FROM api.runs WHERE tenant = $1 AND id = $2 AND expired_at IS NULL FOR NO KEY UPDATE',
 );
 
 const DELETE_PARKED = statement(

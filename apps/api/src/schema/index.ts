@@ -8,3 +8,4 @@ export { RUN_COLUMNS, runETagOf, runViewOf, type RunRow } from './run-view.js';
 export { apiMigrations } from './migrations/index.js';
 export { schemasOf } from './schemas.js';
 export { RUN_EVENTS_CHANNEL } from './channels.js';
+export * from './retention.store.js';

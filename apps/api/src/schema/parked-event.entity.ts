@@ -14,6 +14,7 @@ export type ParkReason =
     'Events set aside, by their place in the log, so that the consumer goes on and nothing hides.',
 })
 @Index('parked_events_by_run', ['tenant', 'runId', 'version'])
+@Index('parked_events_by_age', ['parkedAt'])
 export class ParkedEventEntity {
   @PrimaryColumn({ type: 'text' })
   topic!: string;

@@ -1,10 +1,11 @@
-import { Column, Entity, PrimaryColumn } from 'typeorm';
+import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 
 @Entity({
   schema: 'api',
   name: 'refused_commands',
   comment: 'Commands that were refused: delivered again, they are not taken after all.',
 })
+@Index('refused_commands_by_age', ['refusedAt'])
 export class RefusedCommandEntity {
   @PrimaryColumn({
     type: 'text',

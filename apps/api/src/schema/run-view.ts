@@ -11,7 +11,7 @@ export const RUN_COLUMNS = `
   r.completion_pending AS "completionPending", r.attempt,
   r.max_attempts AS "maxAttempts", r.waiting, r.next_attempt_at AS "nextAttemptAt", r.progress, r.usage,
   r.failure, r.result_ref AS "resultRef", r.created_at AS "createdAt", r.started_at AS "startedAt",
-  r.ended_at AS "endedAt"`;
+  r.ended_at AS "endedAt", r.expired_at AS "expiredAt"`;
 
 /** What `RUN_COLUMNS` reads: all but the inline result, which only its own address serves. */
 export type RunRow = Omit<RunEntity, 'result'>;
@@ -48,10 +48,11 @@ export function runViewOf(run: RunRow, now: number): RunView {
     createdAt: run.createdAt.toISOString(),
     startedAt: iso(run.startedAt),
     endedAt: iso(run.endedAt),
+    expiredAt: iso(run.expiredAt),
     links: {
       self,
       events: `${self}/events`,
-      result: run.status === 'completed' ? `${self}/result` : null,
+      result: run.status === 'completed' && run.expiredAt === null ? `${self}/result` : null,
     },
   };
 }

@@ -16,6 +16,11 @@ import type { RunFailure, RunPriority, RunProgress, RunStatus, Waiting } from '#
 @Index('runs_by_status', ['tenant', 'status', 'id'])
 @Index('runs_by_workflow', ['tenant', 'workflow', 'id'])
 @Index('runs_by_reference', ['tenant', 'reference', 'id'])
+@Index('runs_ended', { synchronize: false })
+@Index('runs_expired', { synchronize: false })
+@Index('runs_by_input', { synchronize: false })
+@Index('runs_by_result', { synchronize: false })
+@Index('runs_by_document', { synchronize: false })
 export class RunEntity {
   @PrimaryColumn({ type: 'text' })
   tenant!: string;
@@ -143,4 +148,13 @@ export class RunEntity {
 
   @Column({ name: 'ended_at', type: 'timestamptz', nullable: true })
   endedAt!: Date | null;
+
+  @Column({
+    name: 'expired_at',
+    type: 'timestamptz',
+    nullable: true,
+    comment:
+      'Since then history, result, reference and labels are gone; the row keeps its key from making a second run.',
+  })
+  expiredAt!: Date | null;
 }

@@ -66,6 +66,7 @@ function firstRowOf(body: SubmitRunBody, workflow: Workflow, facts: NewRunFacts)
     createdAt: facts.now,
     startedAt: null,
     endedAt: null,
+    expiredAt: null,
   };
 }
 

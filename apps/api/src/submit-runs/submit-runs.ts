@@ -40,7 +40,7 @@ export class SubmitRuns {
   async submit({ tenant, idempotencyKey, body: sent, traceparent }: Submit): Promise<Submitted> {
     const bodyHash = bodyHashOf(sent);
 
-    // A body that was accepted once is answered by its run for ever, even where today's checks would refuse it.
+    // A body that was accepted once is answered by its run while that is kept, even where today's checks would refuse it.
     const earlier = await this.runs.findByKey(tenant, idempotencyKey);
     if (earlier && isSameBody(earlier, bodyHash)) return { kind: 'replayed', run: earlier };
 

@@ -4,3 +4,4 @@ export * from './executions.store.js';
 export * from './run-messages.js';
 export { schemasOf } from './schemas.js';
 export { aboutRun } from './about-run.js';
+export * from './retention.store.js';

@@ -40,6 +40,7 @@ export const problemKinds = {
   redrive_pending: no(409, 'The run is being redriven already'),
   decision_pending: later(409, 'Something else was decided about the run'),
   workflow_version_unknown: later(409, "This build lacks the run's version of its workflow"),
+  run_expired: no(410, 'The run has ended long ago and its details are gone'),
   document_too_large: no(413, 'The document is too large'),
   body_too_large: no(413, 'The body is too large'),
   uri_too_long: no(414, 'The address is too long'),

@@ -36,10 +36,12 @@ export interface RunView {
   readonly createdAt: string;
   readonly startedAt: string | null;
   readonly endedAt: string | null;
+  /** Since then its history and result are gone, and so are its reference, labels and documents; null: all is there. */
+  readonly expiredAt: string | null;
   readonly links: {
     readonly self: string;
     readonly events: string;
-    /** null until the run is completed. */
+    /** null until the run is completed, and once it is expired. */
     readonly result: string | null;
   };
 }

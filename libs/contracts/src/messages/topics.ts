@@ -43,6 +43,11 @@ export function topicDefinitions(partitions = 12): readonly TopicDefinition[] {
   ];
 }
 
+/** How long a message may lie on a topic and come again. */
+export function longestTopicMs(): number {
+  return Math.max(...topicDefinitions().map(({ retentionMs }) => retentionMs));
+}
+
 /** Named after the folder that consumes. */
 export const consumerGroups = {
   admitRuns: 'holdfast.processor.admit-runs',

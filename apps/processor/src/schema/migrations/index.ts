@@ -1,10 +1,12 @@
 import { gatewayMigrations } from '#libs/openai-gateway';
 import { CreateExecutions1764000200000 } from './1764000200000-create-executions.js';
 import { CommentTables1795493801000 } from './1795493801000-comment-tables.js';
+import { ExpireExecutions1795493920000 } from './1795493920000-expire-executions.js';
 
 /** For `migrate({ schema: 'processor', migrations: processorMigrations })`: the gateway keeps its ledger beside our tables. */
 export const processorMigrations = [
   ...gatewayMigrations,
   CreateExecutions1764000200000,
   CommentTables1795493801000,
+  ExpireExecutions1795493920000,
 ];

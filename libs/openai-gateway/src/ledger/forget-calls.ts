@@ -1,0 +1,26 @@
+/**
+ * For the transaction that removes what ended runs leave behind: first what the model said, later the calls themselves. Until
+ * then the ledger tells what was paid. The runs must be locked by the caller, and ended: nobody opens a call of them again.
+ */
+import { statement, type Tx } from '#libs/postgres';
+
+/** What the model said, by bare run UUIDs. The rows stay, with state, ids and usage. */
+export async function forgetOutputs(tx: Tx, runIds: readonly string[]): Promise<void> {
+  await tx.query(FORGET_OUTPUTS, [runIds]);
+}
+
+/** The rows. */
+export async function removeCalls(tx: Tx, runIds: readonly string[]): Promise<void> {
+  await tx.query(REMOVE, [runIds]);
+}
+
+/** A `done` call has an output by its CHECK: an empty one, from then on. */
+const FORGET_OUTPUTS = statement(
+  'gateway.forget_outputs',
+  `UPDATE processor.calls SET output = '' WHERE run_id = ANY($1::uuid[]) AND output IS NOT NULL`,
+);
+
+const REMOVE = statement(
+  'gateway.remove_calls',
+  `DELETE FROM processor.calls WHERE run_id = ANY($1::uuid[])`,
+);
