@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { ContentStore } from '#libs/content';
+import { PrometheusMetrics } from '#libs/metrics';
 import { Outbox, OutboxRelay } from '#libs/messaging';
 import { Database } from '#libs/postgres';
 import { CONTENT_DATABASE } from '../connections.module.js';
@@ -20,18 +21,20 @@ import { UnfinishedRunsStore } from './unfinished-runs.store.js';
   providers: [
     {
       provide: SubmitRuns,
-      inject: [Database, Outbox, OutboxRelay, ContentStore, API_SETTINGS],
+      inject: [Database, Outbox, OutboxRelay, ContentStore, API_SETTINGS, PrometheusMetrics],
       useFactory: (
         database: Database,
         outbox: Outbox,
         relay: OutboxRelay,
         contents: ContentStore,
         { maxUnfinishedRuns }: ApiSettings,
+        metrics: PrometheusMetrics,
       ) =>
         new SubmitRuns(
           new AcceptRunsStore(database, outbox, relay),
           contents,
           new UnfinishedRuns(new UnfinishedRunsStore(database), maxUnfinishedRuns),
+          metrics,
         ),
     },
     {
