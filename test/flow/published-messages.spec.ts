@@ -2,20 +2,24 @@
  * What is really on the topics is what `asyncapi.json` says. Real: api, processor and simulator as processes of their own, Postgres,
  * Kafka, an outside reader of all topics. Stands in: the simulator for OpenAI.
  */
+import { randomUUID } from 'node:crypto';
 import { asyncApiDocument } from '../../apps/api/src/describe-api/asyncapi.js';
 import {
   describedAs,
   messageProblems,
   type PublishedRecord,
 } from '../../dev/docs/check-message.js';
-import { topics, type RunView } from '#libs/contracts';
+import { CANCEL_RUN, REQUEST_RUN, topics, type RunView } from '#libs/contracts';
 import type { DecisionName, RunStatus } from '#libs/domain';
 import { openFlow, type Flow } from '../support/flow.js';
-import { headersOf, type SeenRecord } from '../support/topic-watch.js';
+import { headersOf, type NewRecord, type SeenRecord } from '../support/topic-watch.js';
 
 let flow: Flow;
 beforeAll(async () => {
-  flow = await openFlow({ modelLatencyMs: 3_000, env: { PROCESSOR_RUN_SLOTS: '1' } });
+  flow = await openFlow({
+    modelLatencyMs: 3_000,
+    env: { PROCESSOR_RUN_SLOTS: '1', API_COMMAND_SOURCES: '/shop=default' },
+  });
 });
 afterAll(async () => flow?.close());
 
@@ -36,7 +40,8 @@ it('every message of a run that completes, retries, fails, needs review, waits o
   ends.push(await ending(first, 'completed'), await ending(second, 'completed'));
   expect(ends.every(Boolean)).toBe(true);
   await decideAll();
-  await watch.send([undecodable]);
+  await watch.send([undecodable, ...commands]);
+  await watch.first('refused command', (record) => typeOf(record).includes('command-refused'));
   await watch.first('refusal', (record) => typeOf(record).includes('dispatch-refused'));
   await flow.published();
 
@@ -84,6 +89,24 @@ const undecodable = {
   ...{ topic: topics.runRequested, partition: 0, key: Buffer.from('nobody'), headers: {} },
   value: Buffer.from('{"no":"envelope"}'),
 };
+
+/** A run, its cancel, and a cancel of a run that there is not. */
+const commands: readonly NewRecord[] = [
+  command(REQUEST_RUN, { workflow: 'answer', input: { question: 'from Kafka?' } }),
+  command(CANCEL_RUN, { reason: 'no longer wanted' }),
+  command(CANCEL_RUN, { idempotencyKey: 'nobody' }),
+];
+
+function command(type: string, data: object): NewRecord {
+  const key = 'default order-1';
+  const envelope = { ce_specversion: '1.0', ce_source: '/shop', ce_type: type, ce_subject: key };
+  const now = { ce_id: randomUUID(), ce_time: new Date().toISOString(), ce_partitionkey: key };
+  return {
+    ...{ topic: topics.runCommands, partition: 0, key: Buffer.from(key) },
+    headers: { ...envelope, ...now, 'content-type': 'application/json' },
+    value: Buffer.from(JSON.stringify({ idempotencyKey: 'order-1', ...data })),
+  };
+}
 
 function typeOf({ headers }: SeenRecord): string {
   return String(headers['ce_type'] ?? '');

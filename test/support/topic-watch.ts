@@ -24,6 +24,7 @@ const retries = retryTopics.map(({ topic }) => topic);
 const allTopics: readonly string[] = [...Object.values(topics), ...retries];
 /** What Holdfast's own consumer groups read. */
 const topicsOfGroup: Readonly<Record<string, readonly string[]>> = {
+  [consumerGroups.submitRuns]: [topics.runCommands],
   [consumerGroups.admitRuns]: [topics.runRequested],
   [consumerGroups.admitRetries]: retries,
   [consumerGroups.projectRuns]: [topics.runEvents],

@@ -1,7 +1,6 @@
 import { hostname } from 'node:os';
 import { Global, Module, type DynamicModule } from '@nestjs/common';
 import { ContentStore } from '#libs/content';
-import { PrometheusMetrics } from '#libs/metrics';
 import { KafkaConnection, Outbox, OutboxRelay } from '#libs/messaging';
 import { Database, Notifications } from '#libs/postgres';
 import { JsonLog } from '#libs/process';
@@ -28,7 +27,6 @@ export class ConnectionsModule {
     const providers = [
       { provide: API_SETTINGS, useValue: settings },
       { provide: JsonLog, useValue: log },
-      { provide: PrometheusMetrics, useFactory: () => new PrometheusMetrics('api') },
       { provide: ON_FATAL, useValue: onFatal },
       { provide: Database, useFactory: () => database(settings.databaseUrl) },
       { provide: CONTENT_DATABASE, useFactory: () => database(settings.contentDatabaseUrl) },

@@ -4,12 +4,11 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { connectKafkaTransport, KafkaTransportStrategy } from '#libs/messaging';
-import { PrometheusMetrics } from '#libs/metrics';
 import { ApiModule } from './api.module.js';
 import type { OnFatal } from './connections.module.js';
+import { COMMANDS_CONSUMER } from './consumers.js';
 import { readJsonBody } from './json-body.js';
 import { NestLog, type JsonLog } from '#libs/process';
-import { timeRequests } from './report-metrics/time-requests.js';
 import { ProblemFilter, sendProblem } from './problem.filter.js';
 import { RouteTable } from './route-table.js';
 import type { ApiSettings } from './settings.js';
@@ -32,13 +31,13 @@ export async function createApi(
     adapter,
     { bodyParser: false, logger: new NestLog(log), abortOnError: false },
   );
-  timeRequests(adapter.getInstance(), app.get(PrometheusMetrics));
   app.useGlobalFilters(new ProblemFilter(routes, log));
   connectKafkaTransport(app, app.get(KafkaTransportStrategy));
+  connectKafkaTransport(app, app.get<KafkaTransportStrategy>(COMMANDS_CONSUMER));
   return app;
 }
 
-/** Consumes and listens; resolves with its address once the consumer has its first assignment. */
+/** Consumes and listens; resolves with its address once the consumers have their first assignments. */
 export async function startApi(
   app: NestFastifyApplication,
   settings: ApiSettings,
@@ -46,6 +45,7 @@ export async function startApi(
   await app.startAllMicroservices();
   await app.listen(settings.port, settings.host);
   await app.get(KafkaTransportStrategy).joined;
+  await app.get<KafkaTransportStrategy>(COMMANDS_CONSUMER).joined;
   return app.getUrl();
 }
 

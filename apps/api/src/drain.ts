@@ -1,7 +1,7 @@
 /**
  * Coming up and going down, in one place and in order.
  *
- * (D1) Down: readiness says no (terminus) → consumer pauses, settles, commits, leaves → streams end → HTTP finishes what it has
+ * (D1) Down: readiness says no (terminus) → consumers pause, settle, commit, leave → streams end → HTTP finishes what it has
  *      begun and closes (Nest, between the two hooks) → the outbox is flushed → connections close.
  * (D2) What is not done by then loses nothing: runs and outbox rows are committed, offsets are not ahead of the read model.
  */
@@ -17,6 +17,7 @@ import { HttpAdapterHost } from '@nestjs/core';
 import { KafkaTransportStrategy, OutboxRelay } from '#libs/messaging';
 import { Database, Notifications, Sweeper } from '#libs/postgres';
 import { CONTENT_DATABASE } from './connections.module.js';
+import { COMMANDS_CONSUMER } from './consumers.js';
 import { finishConnections } from './finish-connections.js';
 import { WatchHub } from './follow-runs/watch-hub.js';
 import { JsonLog, type Keep } from '#libs/process';
@@ -42,6 +43,7 @@ export class Drain
     private readonly notifications: Notifications,
     private readonly relay: OutboxRelay,
     private readonly consumer: KafkaTransportStrategy,
+    @Inject(COMMANDS_CONSUMER) private readonly commands: KafkaTransportStrategy,
     private readonly parked: ParkedEventsStore,
     private readonly projection: ProjectRuns,
     private readonly hub: WatchHub,
@@ -59,7 +61,8 @@ export class Drain
   async beforeApplicationShutdown(): Promise<void> {
     this.log.info({ ...this.projection.counts }, 'draining');
     this.stopping.abort();
-    await this.consumer.drain({ graceMs: this.settings.drainMs });
+    const grace = { graceMs: this.settings.drainMs };
+    await Promise.all([this.consumer.drain(grace), this.commands.drain(grace)]);
     await this.retaking;
     await this.sweeper.stop();
     this.hub.close();

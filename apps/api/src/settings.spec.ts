@@ -42,6 +42,21 @@ describe('settings of the api', () => {
     expect(text).not.toContain('secret');
   });
 
+  it('say who may send commands, and as which tenant', () => {
+    const sources = (text: string) => parseSettings({ ...good, API_COMMAND_SOURCES: text });
+    expect(sources('/billing=acme, urn:crm?a=b=other')).toMatchObject({
+      settings: {
+        commandSources: new Map([
+          ['/billing', 'acme'],
+          ['urn:crm?a=b', 'other'],
+        ]),
+      },
+    });
+    expect(sources('')).toMatchObject({ settings: { commandSources: new Map() } });
+    for (const wrong of ['/billing', '=acme', '/a=x y', '/a=x,/a=y'])
+      expect(sources(wrong)).toMatchObject({ problems: [{ name: 'API_COMMAND_SOURCES' }] });
+  });
+
   it('that are missing are all named', () => {
     const parsed = parseSettings({ KAFKA_BROKERS: '' });
     if (parsed.kind === 'settings') throw new Error('these settings are bad');

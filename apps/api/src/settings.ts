@@ -34,6 +34,9 @@ export interface ApiSettings {
   readonly maxDocumentBytes: number;
   /** `API_MAX_UNFINISHED_RUNS`: runs that a tenant may have queued, running or retrying before more are refused; default 10,000. 0: no limit. */
   readonly maxUnfinishedRuns: number;
+  /** `API_COMMAND_SOURCES`: who may send commands over Kafka, and as which tenant: `ce_source=tenant`, separated by commas.
+   *  Default: nobody; every command is refused as `unknown_source`. */
+  readonly commandSources: ReadonlyMap<string, string>;
   /** `API_DRAIN_MS`: how long SIGTERM lets work in flight go on, default 10 s. */
   readonly drainMs: number;
   /** How long things are kept, by `HOLDFAST_KEEP_*`. */
@@ -76,6 +79,7 @@ export function parseSettings(env: Environment): ParsedSettings<ApiSettings> {
       min: 0,
       max: 10_000_000,
     }),
+    commandSources: read.pairs('API_COMMAND_SOURCES', 'ce_source=tenant', /^[\w.-]{1,100}$/),
     drainMs: read.wholeNumber('API_DRAIN_MS', { fallback: 10_000, min: 0, max: 600_000 }),
     keep: retentionSettings(read, longestTopicMs()),
   });

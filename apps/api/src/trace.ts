@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import {
+  activeTraceparent,
   formatTraceparent,
   isTracing,
   openSpan,
@@ -28,6 +29,18 @@ export function traceparentOf(request: Pick<FastifyRequest, 'id' | 'headers'>): 
   if (traceparent !== undefined) return traceparent;
   const flags = callersOf(request.headers)?.flags ?? '01';
   return formatTraceparent({ traceId: request.id, spanId: randomBytes(8).toString('hex'), flags });
+}
+
+/** The same for a record: of the span in which it is processed, else of its own trace, else of a new one. */
+export function traceparentOfRecord(record: { readonly traceparent?: string }): string {
+  const active = activeTraceparent();
+  if (active !== undefined) return active;
+  const senders = parseTraceparent(record.traceparent);
+  return formatTraceparent({
+    traceId: senders?.traceId ?? randomBytes(16).toString('hex'),
+    spanId: randomBytes(8).toString('hex'),
+    flags: senders?.flags ?? '01',
+  });
 }
 
 /** A span per request, from its first byte until its answer is through or the caller is gone. Off: not even a hook. */

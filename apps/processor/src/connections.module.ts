@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { Global, Module, type DynamicModule } from '@nestjs/common';
 import { ContentStore } from '#libs/content';
-import { PrometheusMetrics } from '#libs/metrics';
 import { KafkaConnection, Outbox, OutboxRelay } from '#libs/messaging';
 import { OpenAiGateway } from '#libs/openai-gateway';
 import { Database, Notifications } from '#libs/postgres';
@@ -32,7 +31,6 @@ export class ConnectionsModule {
     const providers = [
       { provide: PROCESSOR_SETTINGS, useValue: settings },
       { provide: JsonLog, useValue: log },
-      { provide: PrometheusMetrics, useFactory: () => new PrometheusMetrics('processor') },
       { provide: ON_FATAL, useValue: onFatal },
       { provide: OWNER, useValue: owner },
       { provide: Database, useFactory: () => database(settings.databaseUrl) },
@@ -44,14 +42,13 @@ export class ConnectionsModule {
       },
       {
         provide: OpenAiGateway,
-        inject: [Database, PrometheusMetrics],
-        useFactory: (processor: Database, metrics: PrometheusMetrics) =>
+        inject: [Database],
+        useFactory: (processor: Database) =>
           new OpenAiGateway({
             database: processor,
             baseUrl: settings.openaiBaseUrl,
             apiKey: settings.openaiApiKey,
             log,
-            metrics,
           }),
       },
       {

@@ -61,4 +61,3 @@ export {
 export { KafkaRecordContext } from './nest/kafka-record-context.js';
 export { KeepCauseFilter } from './nest/keep-cause.filter.js';
 export { connectKafkaTransport } from './nest/connect-kafka-transport.js';
-export { reportConsumers, reportRelay } from './report-metrics.js';

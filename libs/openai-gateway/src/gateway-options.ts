@@ -1,5 +1,4 @@
 /** The gateway's settings, each with its meaning and default. */
-import type { Metrics } from '#libs/metrics';
 import type { Database } from '#libs/postgres';
 import type { FieldLog } from '#libs/process';
 
@@ -9,8 +8,6 @@ export interface GatewayOptions {
   readonly baseUrl: string;
   readonly apiKey: string;
   readonly log: FieldLog;
-  /** Default: nothing is counted. */
-  readonly metrics?: Metrics;
   readonly timing?: Partial<GatewayTiming>;
   /** Sockets to OpenAI. Default 256. */
   readonly maxConnections?: number;

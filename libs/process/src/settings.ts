@@ -102,6 +102,19 @@ export class SettingReader {
     return this.wrong(name, reason, '');
   }
 
+  /** `name=value` pairs, separated by commas; a name may hold `=`, and stands once. Default: none. */
+  pairs(name: string, form: string, valueIs: RegExp): ReadonlyMap<string, string> {
+    const parts = (this.text(name) ?? '').split(',').map((part) => part.trim());
+    const pairs = parts.filter(Boolean).map((part): [string, string] => {
+      const [, left = '', right = ''] = /^(.+)=(.*)$/.exec(part) ?? [];
+      return [left, right];
+    });
+    const found = new Map(pairs);
+    const isWhole = pairs.every(([left, right]) => left !== '' && valueIs.test(right));
+    if (isWhole && found.size === pairs.length) return found;
+    return this.wrong(name, `must be ${form}, several separated by commas, none twice`, found);
+  }
+
   wholeNumber(name: string, range: { fallback: number; min: number; max: number }): number {
     const text = this.text(name);
     if (text === undefined) return range.fallback;

@@ -38,7 +38,15 @@ export interface TestApi {
   publish(messages: readonly Message[]): Promise<void>;
   /** Puts a record there that is no message. */
   publishRaw(record: { key: string | null; value: Buffer | null }): Promise<void>;
+  /** Puts records on the commands topic, as callers would. */
+  command(records: readonly CommandRecord[]): Promise<void>;
   stop(): Promise<void>;
+}
+
+export interface CommandRecord {
+  readonly key: string | null;
+  readonly value: Buffer | string | null;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** `through` may put something between the api and its database. */
@@ -58,7 +66,10 @@ export async function startTestApi(
     ...env,
   });
   const kafka = kafkaConnectionFor(settings);
-  const used: readonly string[] = [topics.runRequested, topics.runEvents];
+  const used: readonly string[] = [
+    ...[topics.runCommands, topics.runCommandsDeadLetters],
+    ...[topics.runRequested, topics.runEvents],
+  ];
   await createTopics(
     kafka,
     topicDefinitions(2).filter(({ name }) => used.includes(name)),
@@ -93,6 +104,10 @@ export async function startTestApi(
     },
     publishRaw: async ({ key, value }) => {
       await producer.send({ topic, messages: [{ key, value }] });
+    },
+    command: async (records) => {
+      const messages = records.map((record) => ({ ...record, headers: { ...record.headers } }));
+      await producer.send({ topic: kafka.topicName(topics.runCommands), messages });
     },
     stop: async () => {
       await producer.disconnect();

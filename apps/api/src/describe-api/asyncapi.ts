@@ -6,6 +6,8 @@ import { consumerGroups, retryTopics, topicDefinitions, topics } from '#libs/con
 import { schemasOf, type JsonSchema } from './class-schema.js';
 import {
   allMessages,
+  commandMessages,
+  commandRefused,
   decisionMessages,
   dispatchRefused,
   eventMessages,
@@ -13,6 +15,7 @@ import {
   type DescribedMessage,
 } from './message-catalogue.js';
 import { API_VERSION, LICENSE } from './document-info.js';
+import { ownRules } from './own-rules.js';
 import { headerSchemas, type HeaderSchemaName } from './message-headers.js';
 
 /** A message as one topic carries it: the same request has more headers on a retry topic. */
@@ -21,6 +24,8 @@ interface CarriedMessage {
   readonly message: DescribedMessage;
   readonly headers: readonly HeaderSchemaName[];
   readonly summary: string;
+  /** What the record's key is. Default: the run id. */
+  readonly key?: string;
 }
 
 interface TopicTraffic {
@@ -28,7 +33,9 @@ interface TopicTraffic {
   readonly channel: string;
   readonly description: string;
   readonly carries: readonly CarriedMessage[];
+  /** Empty: only others do. */
   readonly sentBy: readonly ('api' | 'processor')[];
+
   readonly receivedBy: readonly { readonly app: 'api' | 'processor'; readonly group: string }[];
 }
 
@@ -72,7 +79,42 @@ const decisions: readonly CarriedMessage[] = decisionMessages.map((message) => (
   summary: message.meaning,
 }));
 
+const ANY_KEY =
+  "The sender's choice: one key for all commands about one action keeps them in order, such as tenant and idempotency key.";
+const commands: readonly CarriedMessage[] = commandMessages.map((message) => ({
+  id: message.name,
+  message,
+  headers: [],
+  summary: message.meaning,
+  key: ANY_KEY,
+}));
+const refusals: readonly CarriedMessage[] = [
+  {
+    id: commandRefused.name,
+    message: commandRefused,
+    headers: ['RefusalHeaders'],
+    summary: commandRefused.meaning,
+    key: "The command's own.",
+  },
+];
+
 const traffic: Readonly<Record<string, TopicTraffic>> = {
+  [topics.runCommands]: {
+    channel: 'runCommands',
+    description:
+      'What services ask for: write here. `ce_source` says who you are; the setting API_COMMAND_SOURCES says which tenant that is. Accepted commands are answered by the events of the run, refused ones on the dead-letter topic.',
+    carries: commands,
+    sentBy: [],
+    receivedBy: [{ app: 'api', group: consumerGroups.submitRuns }],
+  },
+  [topics.runCommandsDeadLetters]: {
+    channel: 'runCommandsDeadLetters',
+    description:
+      'Commands that were refused, for their senders: read with a group of your own. `ce_causationid` is `ce_id` of the command.',
+    carries: refusals,
+    sentBy: ['api'],
+    receivedBy: [],
+  },
   [topics.runRequested]: {
     channel: 'runRequested',
     description:
@@ -134,7 +176,7 @@ export function asyncApiDocument() {
         ...headerSchemas,
         ...schemasOf(
           allMessages.map(({ contract }) => contract),
-          { refPrefix: REF_PREFIX },
+          { refPrefix: REF_PREFIX, ownRules },
         ),
       },
     },
@@ -202,7 +244,7 @@ function operationsOf({
   ];
 }
 
-function messageOf({ id, message, headers, summary }: CarriedMessage) {
+function messageOf({ id, message, headers, summary, key = 'The run id.' }: CarriedMessage) {
   const refs = (['CloudEventHeaders', ...headers] as const).map((name) => ({
     $ref: REF_PREFIX + name,
   }));
@@ -216,7 +258,7 @@ function messageOf({ id, message, headers, summary }: CarriedMessage) {
     payload: { $ref: REF_PREFIX + message.contract.name },
     correlationId: { location: '$message.header#/ce_correlationid' },
     bindings: {
-      kafka: { key: { type: 'string', description: 'The run id.' }, ...BINDING },
+      kafka: { key: { type: 'string', description: key }, ...BINDING },
     },
   };
 }

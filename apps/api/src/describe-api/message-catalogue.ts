@@ -1,10 +1,16 @@
 /** Every message that Holdfast puts on Kafka: its name, its `ce_type`, its class, and what it says. */
 import {
+  CANCEL_RUN,
+  CancelRun,
   decisionCommandClassOf,
   decisionTypeOf,
   DISPATCH_REFUSED,
   DispatchRefused,
+  REQUEST_RUN,
+  RequestRun,
+  RUN_COMMAND_REFUSED,
   RUN_REQUESTED,
+  RunCommandRefused,
   runEventClassOf,
   runEventNames,
   RunRequested,
@@ -13,6 +19,7 @@ import {
 } from '#libs/contracts';
 import { decisionNames, type DecisionName } from '#libs/domain';
 import { schemasOf, type ContractClass, type JsonSchema } from './class-schema.js';
+import { ownRules } from './own-rules.js';
 
 export interface DescribedMessage {
   readonly name: string;
@@ -83,7 +90,33 @@ export const dispatchRefused: DescribedMessage = {
   meaning: 'A record of a work topic could not be dispatched. Says why and where; holds no body.',
 };
 
+/** From services that would rather send a message than a request. */
+export const commandMessages: readonly DescribedMessage[] = [
+  {
+    name: 'RequestRun',
+    wireType: REQUEST_RUN,
+    contract: RequestRun,
+    meaning:
+      'Ask for a run: the body of `POST /v1/runs`, and its idempotency key. The same key over HTTP and Kafka makes one run.',
+  },
+  {
+    name: 'CancelRun',
+    wireType: CANCEL_RUN,
+    contract: CancelRun,
+    meaning: 'Stop the run that was asked for under this key.',
+  },
+];
+
+export const commandRefused: DescribedMessage = {
+  name: 'RunCommandRefused',
+  wireType: RUN_COMMAND_REFUSED,
+  contract: RunCommandRefused,
+  meaning: 'A command was refused: nothing was done. Says why and where; holds no body.',
+};
+
 export const allMessages: readonly DescribedMessage[] = [
+  ...commandMessages,
+  commandRefused,
   ...eventMessages,
   runRequested,
   ...decisionMessages,
@@ -92,7 +125,10 @@ export const allMessages: readonly DescribedMessage[] = [
 
 /** The data of a message as a JSON Schema document that stands alone. Unknown fields are allowed: consumers ignore them. */
 export function messageSchemaDocument({ name, wireType, contract, meaning }: DescribedMessage) {
-  const { [contract.name]: own, ...parts } = schemasOf([contract], { refPrefix: '#/$defs/' });
+  const { [contract.name]: own, ...parts } = schemasOf([contract], {
+    refPrefix: '#/$defs/',
+    ownRules,
+  });
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     $id: `urn:holdfast:schema:${wireType}`,

@@ -67,9 +67,15 @@ export const headerSchemas = {
   CloudEventHeaders: withOptional(
     required({
       ce_id: { ...text('Drop repeats by it. A UUIDv7, by custom.'), minLength: 1 },
-      ce_source: { ...text('Who sent it.'), enum: ['/holdfast/api', '/holdfast/processor'] },
+      ce_source: {
+        ...text('Who sent it: an app of Holdfast, or whoever sends a command.'),
+        minLength: 1,
+      },
       ce_type: text('What it is, and its version. A breaking change is a new version.'),
-      ce_subject: { ...text('What it is about: the run id.'), minLength: 1 },
+      ce_subject: {
+        ...text('What it is about: the run id; of a command whatever its sender likes.'),
+        minLength: 1,
+      },
       ce_time: { ...text('When it was made.'), format: 'date-time' },
       ce_specversion: { type: 'string', const: '1.0' },
       ce_partitionkey: { ...text("The record's key."), minLength: 1 },

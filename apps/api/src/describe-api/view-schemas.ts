@@ -13,7 +13,6 @@ import {
   SubmitRunBody,
   UsagePart,
   WaitingPart,
-  MAX_LABELS,
   type DecisionReceipt,
   type DecisionView,
   type DocumentView,
@@ -29,6 +28,7 @@ import {
 import { decisionNames, runPriorities, runStatuses } from '#libs/domain';
 import { orNull, schemasOf, type JsonSchema } from './class-schema.js';
 import { fieldMeanings } from './field-meanings.js';
+import { ownRules } from './own-rules.js';
 
 const REF_PREFIX = '#/components/schemas/';
 
@@ -173,16 +173,6 @@ const component: JsonSchema = {
   additionalProperties: true,
 };
 const components = orNull({ type: 'object', additionalProperties: component });
-
-/** Rules of the request classes that are functions: what they hold, said in JSON Schema. */
-const ownRules: Readonly<Record<string, JsonSchema>> = {
-  labels: {
-    type: 'object',
-    maxProperties: MAX_LABELS,
-    propertyNames: { pattern: '^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$' },
-    additionalProperties: { type: 'string', maxLength: 255, pattern: '^[^\\p{Cc}\\p{Cs}]*$' },
-  },
-};
 
 const bodies = [SubmitRunBody, DecideRunBody, DiscardRunBody, CompleteRunBody];
 const classes = schemasOf([WaitingPart, ProgressPart, UsagePart, FailurePart, ...bodies], {

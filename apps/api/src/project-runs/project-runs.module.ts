@@ -1,6 +1,5 @@
 import { Module } from '@nestjs/common';
-import { consumerGroups } from '#libs/contracts';
-import { PrometheusMetrics } from '#libs/metrics';
+import { consumerGroups, topics } from '#libs/contracts';
 import { KafkaConnection, KafkaTransportStrategy } from '#libs/messaging';
 import { Database, Notifications } from '#libs/postgres';
 import { ON_FATAL, type OnFatal } from '../connections.module.js';
@@ -27,17 +26,13 @@ import { ProjectRuns } from './project-runs.js';
     },
     {
       provide: ProjectRuns,
-      inject: [ProjectEventsStore, ParkedEventsStore, JsonLog, Notifications, PrometheusMetrics],
+      inject: [ProjectEventsStore, ParkedEventsStore, JsonLog, Notifications],
       useFactory: (
         events: ProjectEventsStore,
         parked: ParkedEventsStore,
         log: JsonLog,
         notifications: Notifications,
-        metrics: PrometheusMetrics,
-      ) => {
-        const onApplied = () => notifications.notify(RUN_EVENTS_CHANNEL);
-        return new ProjectRuns(events, parked, log, onApplied, metrics);
-      },
+      ) => new ProjectRuns(events, parked, log, () => notifications.notify(RUN_EVENTS_CHANNEL)),
     },
     {
       provide: KafkaTransportStrategy,
@@ -51,6 +46,7 @@ import { ProjectRuns } from './project-runs.js';
         new KafkaTransportStrategy({
           kafka,
           groupId: consumerGroups.projectRuns,
+          topics: [topics.runEvents],
           log,
           onCrash: onFatal,
           onUndecodable: (record) => projection.takeUndecodable(record),

@@ -1,6 +1,5 @@
 import { Module } from '@nestjs/common';
 import { consumerGroups, retryTopics, topics } from '#libs/contracts';
-import { PrometheusMetrics } from '#libs/metrics';
 import {
   KafkaConnection,
   KafkaTransportStrategy,
@@ -27,14 +26,13 @@ import { DeadRecordsStore } from './dead-records.store.js';
   providers: [
     {
       provide: AdmitRuns,
-      inject: [Database, Outbox, OutboxRelay, RunSlots, JsonLog, PrometheusMetrics],
+      inject: [Database, Outbox, OutboxRelay, RunSlots, JsonLog],
       useFactory: (
         database: Database,
         outbox: Outbox,
         relay: OutboxRelay,
         slots: RunSlots,
         log: JsonLog,
-        metrics: PrometheusMetrics,
       ) =>
         new AdmitRuns({
           store: new AdmitRunsStore(database, outbox),
@@ -42,7 +40,6 @@ import { DeadRecordsStore } from './dead-records.store.js';
           workflows,
           relay,
           log,
-          metrics,
           onReady: () => slots.hint(),
         }),
     },

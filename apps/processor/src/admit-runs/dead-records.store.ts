@@ -1,6 +1,12 @@
 /** Records that can't be dispatched go to the dead letters with the reason; never with their body. The consumer goes on. */
 import { createHash } from 'node:crypto';
-import { DISPATCH_REFUSED, springDeadLetterHeaders, topics, workHeaders } from '#libs/contracts';
+import {
+  DISPATCH_REFUSED,
+  refusalHeaders,
+  refusalReason,
+  topics,
+  usableName,
+} from '#libs/contracts';
 import type { Outbox, OutboxMessage, ReceivedMessage, UndecodableRecord } from '#libs/messaging';
 import { KeyedBatcher, type Database } from '#libs/postgres';
 
@@ -56,10 +62,10 @@ export function undecodableRecord(record: UndecodableRecord): DeadRecord {
 
 /** The id comes from the record's place in the log: the same record, delivered again, is the same dead letter. */
 function deadRecordMessage({ record, code, ...dead }: DeadRecord, now: Date): OutboxMessage {
-  const { topic, partition, offset, timestamp } = record.position;
+  const { topic, partition, offset } = record.position;
   const place = `${topic}/${partition}/${offset}`;
   const key = usableName(record.key) ?? place;
-  const reason = dead.reason.slice(0, MAX_REASON_CHARS);
+  const reason = refusalReason(dead.reason);
   return {
     topic: topics.runRequestedDeadLetters,
     message: {
@@ -68,30 +74,8 @@ function deadRecordMessage({ record, code, ...dead }: DeadRecord, now: Date): Ou
       subject: usableName(record.subject) ?? key,
       key,
       time: now,
-      headers: {
-        [workHeaders.errorClass]: 'internal',
-        [workHeaders.errorCode]: code,
-        [workHeaders.errorMessage]: reason,
-        [workHeaders.originalTopic]: topic,
-        [workHeaders.originalPartition]: String(partition),
-        [workHeaders.originalOffset]: offset,
-        [workHeaders.originalTimestamp]: String(timestamp),
-        [springDeadLetterHeaders.originalTopic]: topic,
-        [springDeadLetterHeaders.originalPartition]: String(partition),
-        [springDeadLetterHeaders.originalOffset]: offset,
-        [springDeadLetterHeaders.exceptionClass]: `holdfast.${code}`,
-        [springDeadLetterHeaders.exceptionMessage]: reason,
-      },
+      headers: refusalHeaders(record.position, code, reason),
       data: { code, reason, bodyHash: record.bodyHash, sizeBytes: record.sizeBytes },
     },
   };
-}
-
-const MAX_REASON_CHARS = 1_000;
-const MAX_NAME_CHARS = 200;
-
-/** A stranger's key or subject may be empty, a megabyte, or hold U+0000: no message of ours can bear it then. */
-function usableName(name: string | null): string | null {
-  const usable = name?.trim() && name.length <= MAX_NAME_CHARS && !name.includes('\0');
-  return usable ? name : null;
 }

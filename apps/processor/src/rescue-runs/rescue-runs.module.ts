@@ -1,5 +1,4 @@
 import { Module } from '@nestjs/common';
-import { PrometheusMetrics } from '#libs/metrics';
 import { Outbox, OutboxRelay } from '#libs/messaging';
 import { Database } from '#libs/postgres';
 import { JsonLog } from '#libs/process';
@@ -14,16 +13,15 @@ import { Rescuer } from './rescuer.js';
   providers: [
     {
       provide: Rescuer,
-      inject: [Database, Outbox, OutboxRelay, RunSlots, JsonLog, PrometheusMetrics],
+      inject: [Database, Outbox, OutboxRelay, RunSlots, JsonLog],
       useFactory: (
         database: Database,
         outbox: Outbox,
         relay: OutboxRelay,
         slots: RunSlots,
         log: JsonLog,
-        metrics: PrometheusMetrics,
       ) =>
-        new Rescuer(new RescueRunsStore(database, outbox), log, metrics, () => {
+        new Rescuer(new RescueRunsStore(database, outbox), log, () => {
           slots.hint();
           relay.hint();
         }),

@@ -1,7 +1,11 @@
 import { retryTiers, type RetryTier } from '#libs/domain';
 
-/** Logical topic names; the deployment's prefix is added by `libs/messaging`. All are keyed by run id. */
+/** Logical topic names; the deployment's prefix is added by `libs/messaging`. All but those of commands are keyed by run id. */
 export const topics = {
+  /** What services ask for over Kafka instead of HTTP; keyed by whatever keeps one action's commands in order. */
+  runCommands: 'holdfast.run.commands.v1',
+  /** Commands that were refused: their senders read it. */
+  runCommandsDeadLetters: 'holdfast.run.commands.v1.dlt',
   /** Work to dispatch, and later what people decide about it. */
   runRequested: 'holdfast.run.requested.v1',
   /** Work that needs a person. */
@@ -30,6 +34,8 @@ const DAY_MS = 86_400_000;
 /** Work topic and its siblings share one partition count and one key, so that a run keeps its partition. */
 export function topicDefinitions(partitions = 12): readonly TopicDefinition[] {
   return [
+    { name: topics.runCommands, partitions, retentionMs: 7 * DAY_MS },
+    { name: topics.runCommandsDeadLetters, partitions, retentionMs: 30 * DAY_MS },
     { name: topics.runRequested, partitions, retentionMs: 7 * DAY_MS },
     ...retryTopics.map(({ topic }) => ({
       name: topic,
@@ -50,6 +56,7 @@ export function longestTopicMs(): number {
 
 /** Named after the folder that consumes. */
 export const consumerGroups = {
+  submitRuns: 'holdfast.api.submit-runs',
   admitRuns: 'holdfast.processor.admit-runs',
   admitRetries: 'holdfast.processor.admit-runs.retry',
   projectRuns: 'holdfast.api.project-runs',
