@@ -12,7 +12,7 @@
  *      and is not waited for longer than that. Freed is -infinity: a renewal still under way finds it over.
  * (L6) A stop is not held up by a database that is silent: nobody waits for an answer that changes nothing.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
+import { pause } from './pause.js';
 import { isTransientError } from './postgres-errors.js';
 import { type Sql, type Statement, statement } from './sql.js';
 import { TermClock } from './term-clock.js';
@@ -200,8 +200,4 @@ async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T
   } finally {
     signal.removeEventListener('abort', onAbort);
   }
-}
-
-async function pause(delayMs: number, signal: AbortSignal): Promise<void> {
-  await sleep(delayMs, undefined, { signal }).catch(() => undefined); // aborted: the caller looks at the signal
 }

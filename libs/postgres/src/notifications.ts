@@ -7,8 +7,8 @@
  * (N2) At most one NOTIFY per channel and 20 ms, and the last call is always followed by one.
  * (N3) Whatever was missed while the connection was away: after each connect every listener is called once.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { pause } from './pause.js';
 
 export interface NotificationsOptions {
   readonly url: string;
@@ -139,7 +139,3 @@ export class Notifications {
 
 /** With no channel it sends nothing, and is the heartbeat. */
 const SEND = `SELECT pg_notify(channel, '') FROM unnest($1::text[]) AS channel`;
-
-async function pause(delayMs: number, signal: AbortSignal): Promise<void> {
-  await sleep(delayMs, undefined, { signal }).catch(() => undefined); // aborted: the caller looks at the signal
-}

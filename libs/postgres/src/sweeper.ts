@@ -7,9 +7,9 @@
  * (W3) A rule that fails is logged and tried again with the next round; the other rules go on.
  * (W4) It stops after the batch in hand: at a drain, and when the lease is lost.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from './database.js';
 import { LeaderLease, type Term } from './leader-lease.js';
+import { pause } from './pause.js';
 import type { RetentionRule } from './retention.js';
 
 export interface SweeperOptions<Stores, Keep extends string> {
@@ -108,8 +108,4 @@ export class Sweeper<Stores, Keep extends string> {
     }
     return rows;
   }
-}
-
-async function pause(delayMs: number, signal: AbortSignal): Promise<void> {
-  await sleep(delayMs, undefined, { signal }).catch(() => undefined); // aborted: the caller looks at the signal
 }
