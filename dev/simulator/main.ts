@@ -1,10 +1,11 @@
 /**
- * The simulator as a process. Settings: SIMULATOR_PORT (default 3900), SIMULATOR_DATA (file that survives restarts; default
+ * The simulator as a process. Settings: SIMULATOR_HOST (default 127.0.0.1), SIMULATOR_PORT (default 3900), SIMULATOR_DATA (file that survives restarts; default
  * none), SIMULATOR_LATENCY_MS (usual time of one model execution; default 1200).
  */
 import { startSimulator } from './simulator.js';
 
 const simulator = await startSimulator({
+  host: process.env.SIMULATOR_HOST || '127.0.0.1',
   port: wholeNumber('SIMULATOR_PORT', 3900),
   latencyMs: wholeNumber('SIMULATOR_LATENCY_MS', 1_200),
   ...(process.env.SIMULATOR_DATA ? { dataFile: process.env.SIMULATOR_DATA } : {}),

@@ -19,6 +19,8 @@ import { ResponsesApi } from './responses-api.js';
 import { readBody, sendError, sendJson } from './send.js';
 
 export interface SimulatorOptions {
+  /** Where to listen. Default 127.0.0.1. */
+  readonly host?: string;
   /** Default: any free port. */
   readonly port?: number;
   /** Accepted work is kept here, so that a restart forgets nothing. Default: memory only. */
@@ -57,7 +59,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
       else response.destroy();
     });
   });
-  const port = await listen(server, options.port ?? 0);
+  const port = await listen(server, options.port ?? 0, options.host ?? '127.0.0.1');
   const url = `http://127.0.0.1:${port}`;
   return {
     url,
@@ -115,10 +117,10 @@ async function addFaults(
   }
 }
 
-function listen(server: Server, port: number): Promise<number> {
+function listen(server: Server, port: number, host: string): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, '127.0.0.1', () => resolve((server.address() as AddressInfo).port));
+    server.listen(port, host, () => resolve((server.address() as AddressInfo).port));
   });
 }
 

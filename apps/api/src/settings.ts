@@ -19,7 +19,8 @@ export interface ApiSettings {
   readonly kafkaBrokers: readonly string[];
   /** `HOLDFAST_TOPIC_PREFIX`: put before every topic and group, so that stacks can share a broker. Default: none. */
   readonly topicPrefix: string;
-  /** `HOLDFAST_HOST`: loopback only, until callers are authenticated. Default 127.0.0.1. */
+  /** `HOLDFAST_HOST`: loopback only, until callers are authenticated; another address only with
+   *  `HOLDFAST_ALLOW_OPEN_HOST=without-authentication`, for containers. Default 127.0.0.1. */
   readonly host: string;
   /** `API_PORT`, default 3000; 0 takes any free port. */
   readonly port: number;
@@ -56,7 +57,7 @@ export function parseSettings(env: Environment): ParsedSettings<ApiSettings> {
     ...databaseSettings(read),
     kafkaBrokers: read.brokers('KAFKA_BROKERS'),
     topicPrefix: read.topicPrefix('HOLDFAST_TOPIC_PREFIX'),
-    host: read.loopbackHost('HOLDFAST_HOST'),
+    host: read.host('HOLDFAST_HOST', 'HOLDFAST_ALLOW_OPEN_HOST'),
     port: read.wholeNumber('API_PORT', { fallback: 3000, min: 0, max: 65_535 }),
     logLevel: read.oneOf('LOG_LEVEL', logLevels, 'info'),
     databaseConnections: read.wholeNumber('API_DATABASE_CONNECTIONS', {

@@ -19,7 +19,7 @@ export interface ProcessorSettings {
   readonly kafkaBrokers: readonly string[];
   /** `HOLDFAST_TOPIC_PREFIX`: put before every topic and group. Default: none. */
   readonly topicPrefix: string;
-  /** `HOLDFAST_HOST`: where health is answered; loopback only. Default 127.0.0.1. */
+  /** `HOLDFAST_HOST`: where health is answered; loopback only, but for `HOLDFAST_ALLOW_OPEN_HOST` (see the api). Default 127.0.0.1. */
   readonly host: string;
   /** `PROCESSOR_PORT`, default 3001; 0 takes any free port. */
   readonly port: number;
@@ -49,7 +49,7 @@ export function parseSettings(env: Environment): ParsedSettings<ProcessorSetting
     ...databaseSettings(read),
     kafkaBrokers: read.brokers('KAFKA_BROKERS'),
     topicPrefix: read.topicPrefix('HOLDFAST_TOPIC_PREFIX'),
-    host: read.loopbackHost('HOLDFAST_HOST'),
+    host: read.host('HOLDFAST_HOST', 'HOLDFAST_ALLOW_OPEN_HOST'),
     port: read.wholeNumber('PROCESSOR_PORT', { fallback: 3001, min: 0, max: 65_535 }),
     openaiBaseUrl: read.httpUrl('OPENAI_BASE_URL'),
     openaiApiKey: read.secret('OPENAI_API_KEY'),

@@ -51,10 +51,19 @@ describe('settings', () => {
     const hosts = ['127.0.0.1', '::1', 'localhost', '0.0.0.0', '10.0.0.7', '127.0.0.1.evil'];
     const accepted = hosts.filter((HOST) => {
       const read = reader({ HOST });
-      read.loopbackHost('HOST');
+      read.host('HOST', 'OPEN');
       return problemsOf(read).length === 0;
     });
     expect(accepted).toEqual(['127.0.0.1', '::1', 'localhost']);
+    for (const [OPEN, problems] of [
+      ['without-authentication', 0],
+      ['yes', 2],
+      ['no', 1],
+    ] as const) {
+      const read = reader({ HOST: '0.0.0.0', OPEN });
+      read.host('HOST', 'OPEN');
+      expect([OPEN, problemsOf(read).length]).toEqual([OPEN, problems]);
+    }
   });
 
   it('take a number only as plain digits within its range', () => {

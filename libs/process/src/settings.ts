@@ -19,6 +19,8 @@ export const EXIT_BAD_SETTINGS = 78;
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+/** What `HOLDFAST_ALLOW_OPEN_HOST` has to say. */
+const OPEN_ON_PURPOSE = 'without-authentication';
 const LOOPBACK_HOSTS = ['127.0.0.1', '::1', 'localhost'];
 
 /** The settings; or all that is wrong with them on stderr, and the end of the process with code 78. */
@@ -95,10 +97,15 @@ export class SettingReader {
     return this.wrong(name, text === undefined ? 'is not set' : 'must not hold white space', '');
   }
 
-  loopbackHost(name: string): string {
+  /**
+   * Where to listen: on loopback, since callers are not authenticated yet. Inside a container that is no address at all, so
+   * there another one is taken, but only where the second setting says in so many words what that means.
+   */
+  host(name: string, openName: string): string {
     const host = this.text(name) ?? '127.0.0.1';
-    if (LOOPBACK_HOSTS.includes(host)) return host;
-    const reason = `must be one of ${LOOPBACK_HOSTS.join(', ')}: callers are not authenticated yet, so nothing else may reach this process`;
+    const isOpen = this.oneOf(openName, [OPEN_ON_PURPOSE, 'no'], 'no') === OPEN_ON_PURPOSE;
+    if (LOOPBACK_HOSTS.includes(host) || isOpen) return host;
+    const reason = `must be one of ${LOOPBACK_HOSTS.join(', ')}: callers are not authenticated yet, so nothing else may reach this process. Where something else keeps others away, as in a container, write ${openName}=${OPEN_ON_PURPOSE}`;
     return this.wrong(name, reason, '');
   }
 
