@@ -1,5 +1,5 @@
 /** Every statement on schema `content`. `body` and `adopted`: see the migration. */
-import { type Sql, type Statement, statement, type Tx } from '#libs/postgres';
+import { packBytes, type Sql, type Statement, statement, type Tx } from '#libs/postgres';
 
 /** What a content is found by. */
 export interface ContentName {
@@ -60,8 +60,9 @@ const COLUMNS = 'tenant, digest, body_id, media_type, file_name, size_bytes, cre
 const PUT_SMALL = statement(
   'content.put_small',
   `WITH given AS (
-     SELECT * FROM unnest($1::text[], $2::bytea[], $3::uuid[], $4::text[], $5::text[], $6::bytea[])
-       AS t(tenant, digest, body_id, media_type, file_name, bytes)
+     SELECT t.*, substr($6::bytea, start, size) AS bytes
+     FROM unnest($1::text[], $2::bytea[], $3::uuid[], $4::text[], $5::text[], $7::int[], $8::int[])
+       AS t(tenant, digest, body_id, media_type, file_name, start, size)
    ), named AS (
      INSERT INTO content.contents (tenant, digest, body_id, media_type, file_name, size_bytes)
      SELECT tenant, digest, body_id, media_type, file_name, octet_length(bytes) FROM given
@@ -194,13 +195,14 @@ export async function putSmallContents(
   sql: Sql,
   contents: readonly NewSmallContent[],
 ): Promise<ContentRow[]> {
+  const packed = packBytes(contents.map((content) => content.bytes));
   const { rows: named } = await sql.query<ContentRow>(PUT_SMALL, [
     contents.map((content) => content.tenant),
     contents.map((content) => content.digest),
     contents.map((content) => content.bodyId),
     contents.map((content) => content.mediaType),
     contents.map((content) => content.fileName),
-    contents.map((content) => asBuffer(content.bytes)),
+    ...[packed.bytes, packed.starts, packed.sizes],
   ]);
   const rows = new Map(named.map((row) => [contentKey(row), row]));
   const known = contents.filter((content) => !rows.has(contentKey(content)));
@@ -332,9 +334,4 @@ export async function readChunk(
 ): Promise<Buffer | null> {
   const { rows } = await sql.query<{ bytes: Buffer }>(READ_CHUNK, [bodyId, position]);
   return rows[0]?.bytes ?? null;
-}
-
-/** The same memory: pg writes a Buffer as bytea, in arrays too, but another Uint8Array there as JSON. */
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

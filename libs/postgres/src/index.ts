@@ -13,6 +13,7 @@ export {
   TransactionRolledBackError,
 } from './postgres-errors.js';
 export { BatchResultsMisalignedError, type BatchRetry } from './batch-attempt.js';
+export { packBytes, type PackedBytes } from './packed-bytes.js';
 export { KeyedBatcher, type KeyedBatcherOptions } from './keyed-batcher.js';
 export {
   createDataSource,

@@ -126,10 +126,14 @@ export class Notifications {
   }
 
   private async untilWoken(over: AbortSignal): Promise<void> {
-    const woken = new AbortController();
-    this.wake = () => woken.abort();
-    await pause(HEARTBEAT_MS, AbortSignal.any([over, woken.signal]));
-    this.wake = () => undefined;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, HEARTBEAT_MS);
+    const ended = () => resolve();
+    over.addEventListener('abort', ended, { once: true });
+    this.wake = resolve;
+    await promise;
+    over.removeEventListener('abort', ended);
+    clearTimeout(timer);
   }
 
   private deliver(channel: string, payload: string): void {

@@ -217,14 +217,14 @@ it('deletes nothing for a leader that was replaced between ack and delete', asyn
 it('carries a hint to the leader in another process', async () => {
   const notifications = () => new Notifications({ url: outbox.url });
   const [here, there] = [notifications(), notifications()];
+  const hinted = new Collected<string>();
+  there.listen(`holdfast_outbox_${SCHEMA}`, (payload) => hinted.add(payload));
+  await hinted.reaches(1); // the one after each connect
   const leader = relay({ notifications: there });
   leader.start();
   await eventually(() => leader.status().leading, Boolean);
   const standby = relay({ notifications: here });
   standby.start();
-  const hinted = new Collected<string>();
-  there.listen(`holdfast_outbox_${SCHEMA}`, (payload) => hinted.add(payload));
-  await hinted.reaches(1); // the one after each connect
   await append([event('run-1', 1)]);
   standby.hint();
   await hinted.reaches(2);

@@ -5,7 +5,7 @@
  * (S2) Saved once: a second save of the same item keeps the first.
  * (S3) A saved item is progress: leases lost before it no longer count.
  */
-import { KeyedBatcher, statement, type Database } from '#libs/postgres';
+import { packBytes, KeyedBatcher, statement, type Database } from '#libs/postgres';
 
 export interface CheckPoint {
   readonly tenant: string;
@@ -49,13 +49,14 @@ export class CheckPointsStore {
 
   private async write(points: readonly CheckPoint[]): Promise<boolean[]> {
     const column = <T>(pick: (point: CheckPoint) => T) => points.map(pick);
+    const packed = packBytes(column((point) => Buffer.from(JSON.stringify(point.value))));
     const { rows } = await this.database.query<{ run_id: string }>(SAVE, [
       column((point) => point.tenant),
       column((point) => point.runId),
       column((point) => point.fence),
       column((point) => point.step),
       column((point) => point.item),
-      column((point) => Buffer.from(JSON.stringify(point.value))),
+      ...[packed.bytes, packed.starts, packed.sizes],
     ]);
     const ours = new Set(rows.map(({ run_id }) => run_id));
     return points.map((point) => ours.has(point.runId));
@@ -70,8 +71,9 @@ const LOAD = statement(
 const SAVE = statement(
   'processor.check_points.save',
   `WITH point AS (
-     SELECT * FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::int[], $5::int[], $6::bytea[])
-       AS p (tenant, run_id, fence, step, item, value)
+     SELECT p.*, substr($6::bytea, start, size) AS value
+     FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::int[], $5::int[], $7::int[], $8::int[])
+       AS p (tenant, run_id, fence, step, item, start, size)
    ), ours AS MATERIALIZED (
      SELECT e.run_id, e.fence FROM processor.executions e
      WHERE e.run_id = ANY($2::uuid[]) AND e.status = 'running' ORDER BY e.run_id FOR NO KEY UPDATE

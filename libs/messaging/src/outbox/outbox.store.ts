@@ -1,4 +1,4 @@
-import { statement, type Statement, type Tx } from '#libs/postgres';
+import { packBytes, statement, type Statement, type Tx } from '#libs/postgres';
 import { encodeMessage } from '../envelope/encode-message.js';
 import { MAX_MESSAGE_BYTES, MessageInvalidError, type Message } from '../envelope/message.js';
 
@@ -48,11 +48,13 @@ export class Outbox {
   async append(tx: Tx, messages: readonly OutboxMessage[]): Promise<void> {
     if (messages.length === 0) return;
     const rows = messages.map((message) => this.encode(message));
+    const headers = packBytes(rows.map((row) => row.headers));
+    const bodies = packBytes(rows.map((row) => row.body));
     await tx.query(this.insert, [
       rows.map(({ topic }) => topic),
       rows.map(({ key }) => key),
-      rows.map(({ headers }) => headers),
-      rows.map(({ body }) => body),
+      ...[headers.bytes, headers.starts, headers.sizes],
+      ...[bodies.bytes, bodies.starts, bodies.sizes],
       rows.map(({ sizeBytes }) => sizeBytes),
     ]);
   }
@@ -87,9 +89,10 @@ const TOPIC_NAME = /^[a-zA-Z0-9._-]{1,200}$/;
 const appendSql = (schema: string) => `
   WITH begun AS MATERIALIZED (SELECT pg_current_xact_id())
   INSERT INTO ${schema}.outbox (topic, key, headers, body, size_bytes)
-  SELECT m.topic, m.key, m.headers, m.body, m.size_bytes
-  FROM begun, unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[], $5::int[])
-    WITH ORDINALITY AS m (topic, key, headers, body, size_bytes, position)
+  SELECT m.topic, m.key, substr($3::bytea, m.headers_start, m.headers_size), substr($6::bytea, m.body_start, m.body_size),
+    m.size_bytes
+  FROM begun, unnest($1::text[], $2::text[], $4::int[], $5::int[], $7::int[], $8::int[], $9::int[])
+    WITH ORDINALITY AS m (topic, key, headers_start, headers_size, body_start, body_size, size_bytes, position)
   ORDER BY m.position`;
 
 /** New `seq`s, so that a relay that has read past the old ones finds them. */

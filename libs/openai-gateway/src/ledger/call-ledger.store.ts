@@ -11,7 +11,7 @@
  * (L4) What came of one sending ends the call only while the ledger still waits for that very sending.
  * (L5) Every write is one batched statement, idempotent, and tried again for as long as the database is away.
  */
-import { type Database, KeyedBatcher, type Statement, uuidv7 } from '#libs/postgres';
+import { packBytes, type Database, KeyedBatcher, type Statement, uuidv7 } from '#libs/postgres';
 import type { CallFailure, ModelCallRequest, ModelOutput, Usage } from '../model-call.js';
 import {
   endCalls,
@@ -87,7 +87,7 @@ export class CallLedger {
     this.#acceptAll(items),
   );
   readonly #ended = batcher<CallEnd, boolean>('gateway.ended', (items) =>
-    this.#change(endCalls, items, endColumns),
+    this.#change(endCalls, items, endColumns, packedOutputs(items)),
   );
 
   constructor(private readonly database: Database) {}
@@ -155,21 +155,23 @@ export class CallLedger {
     statement: Statement,
     items: readonly Item[],
     columnsOf: (item: Item) => readonly unknown[],
+    further: readonly unknown[] = [],
   ): Promise<boolean[]> {
-    const rows = await this.#run<{ call_id: string }, Item>(statement, items, columnsOf);
+    const rows = await this.#run<{ call_id: string }, Item>(statement, items, columnsOf, further);
     return rows.map((row) => row !== undefined);
   }
 
-  /** One array per column; the rows that came back, in the order of the items. */
+  /** One array per column, then what else the statement takes; the rows that came back, in the order of the items. */
   async #run<Row extends { readonly call_id: string }, Item extends { readonly callId: string }>(
     statement: Statement,
     items: readonly Item[],
     columnsOf: (item: Item) => readonly unknown[],
+    further: readonly unknown[] = [],
   ): Promise<(Row | undefined)[]> {
     const columns = items.map(columnsOf);
     const width = columns[0]?.length ?? 0;
     const values = Array.from({ length: width }, (_, at) => columns.map((row) => row[at]));
-    const { rows } = await this.database.query<Row>(statement, values);
+    const { rows } = await this.database.query<Row>(statement, [...values, ...further]);
     const byId = new Map(rows.map((row) => [row.call_id, row]));
     return items.map((item) => byId.get(item.callId));
   }
@@ -204,6 +206,13 @@ function opened<Row>(row: Row | undefined, call: OpenedCall | undefined): Row {
   return row;
 }
 
+function packedOutputs(ends: readonly CallEnd[]): readonly unknown[] {
+  const { bytes, starts, sizes } = packBytes(
+    ends.map((end) => (end.state === 'done' ? encodeOutput(end.output) : null)),
+  );
+  return [bytes, starts, sizes];
+}
+
 function endColumns(end: CallEnd): readonly unknown[] {
   return end.state === 'done'
     ? [
@@ -213,7 +222,6 @@ function endColumns(end: CallEnd): readonly unknown[] {
         end.responseId,
         end.requestId,
         end.servedModel,
-        encodeOutput(end.output),
         JSON.stringify(end.usage),
         null,
       ]
@@ -223,7 +231,6 @@ function endColumns(end: CallEnd): readonly unknown[] {
         end.state,
         end.failure.responseId,
         end.failure.requestId,
-        null,
         null,
         end.usage && JSON.stringify(end.usage),
         JSON.stringify(end.failure),

@@ -95,10 +95,13 @@ export const markAccepted = statement(
 export const endCalls = statement(
   'gateway.end_calls',
   `WITH wanted AS (
-     SELECT c.call_id, w.attempt, w.state, w.response_id, w.request_id, w.served_model, w.output, w.usage, w.failure
+     SELECT c.call_id, w.attempt, w.state, w.response_id, w.request_id, w.served_model,
+       substr($9::bytea, w.output_start, w.output_size) AS output, w.usage, w.failure
      FROM processor.calls c
-     JOIN unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::jsonb[], $9::jsonb[])
-       AS w (call_id, attempt, state, response_id, request_id, served_model, output, usage, failure) USING (call_id)
+     JOIN unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::jsonb[], $10::int[],
+                 $11::int[])
+       AS w (call_id, attempt, state, response_id, request_id, served_model, usage, failure, output_start, output_size)
+       USING (call_id)
      ORDER BY c.call_id FOR NO KEY UPDATE OF c)
    UPDATE processor.calls c
    SET state = w.state, response_id = coalesce(w.response_id, c.response_id),
