@@ -24,3 +24,17 @@ it('every link between the pages leads somewhere', () => {
     }
   }
 });
+
+it('the layout in the architecture names every folder of the apps, and every lib', () => {
+  const page = readFileSync(join(repositoryRoot, 'docs/architecture.md'), 'utf8');
+  const layout = /## Layout\n\n```\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
+  for (const app of globSync('apps/*', { cwd: repositoryRoot })) {
+    const own = layout.split(`${app}/src/\n`)[1]?.split(/\n(?! )/)[0] ?? '';
+    const folders = globSync('*/', { cwd: join(repositoryRoot, app, 'src') });
+    for (const folder of folders)
+      expect([app, own]).toEqual([app, expect.stringContaining(folder)]);
+  }
+  const libs = /^libs\/ .*/m.exec(layout)?.[0] ?? '';
+  for (const lib of globSync('*', { cwd: join(repositoryRoot, 'libs') }))
+    expect(libs.split(/[\s,:]+/)).toContain(lib);
+});
