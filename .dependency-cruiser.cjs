@@ -33,6 +33,7 @@ module.exports = {
     { name: 'process-stands-alone', severity: 'error', from: { path: lib('process') }, to: { path: '^libs/(?!process)' } },
     { name: 'tracing-stands-alone', severity: 'error', from: { path: lib('tracing') }, to: { path: '^libs/(?!tracing)' } },
     { name: 'opentelemetry-only-in-tracing', severity: 'error', from: { path: '^(apps|libs)/', pathNot: lib('tracing') }, to: { path: npm('@opentelemetry') } },
+    { name: 'pause-points-stand-alone', severity: 'error', from: { path: lib('pause-points') }, to: { path: '^libs/(?!pause-points)' } },
     { name: 'api-never-reaches-the-gateway', severity: 'error', from: { path: '^apps/api/' }, to: { path: lib('openai-gateway') } },
     {
       name: 'nest-stays-at-the-edge', severity: 'error',

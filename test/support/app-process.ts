@@ -39,6 +39,8 @@ export interface AppProcess {
   /** SIGSTOP and SIGCONT: a process that hangs, then comes back and believes it still owns things. */
   freeze(): void;
   thaw(): void;
+  /** It has stopped itself at the point that HOLDFAST_PAUSE_AT names: kill it there, or thaw it. */
+  paused(withinMs?: number): Promise<string>;
 }
 
 const dist = join(repositoryRoot, 'dist');
@@ -71,6 +73,7 @@ export function startApp(options: AppProcessOptions): AppProcess {
     killHard: () => end('SIGKILL'),
     freeze: () => void child.kill('SIGSTOP'),
     thaw: () => void child.kill('SIGCONT'),
+    paused: (withinMs) => line(/^paused: /, withinMs),
   };
 }
 

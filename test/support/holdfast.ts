@@ -29,8 +29,16 @@ export interface Scene {
   readonly processors: readonly AppProcess[];
   /** One more, ready. */
   startProcessor(env?: Readonly<Record<string, string>>): Promise<AppProcess>;
+  /** One more beside the first, ready. */
+  startApi(env?: Readonly<Record<string, string>>): Promise<StartedApi>;
   /** Ends every process and drops the database. */
   close(): Promise<void>;
+}
+
+export interface StartedApi {
+  readonly app: AppProcess;
+  /** null: it paused before it was ready. */
+  readonly url: string | null;
 }
 
 export async function openScene(options: SceneOptions = {}): Promise<Scene> {
@@ -41,7 +49,8 @@ export async function openScene(options: SceneOptions = {}): Promise<Scene> {
   const start = async (script: string, env: Readonly<Record<string, string>>, build?: string) => {
     const app = startApp({ script, env, ...(build !== undefined && { build }) });
     processes.push(app);
-    return { app, url: urlIn(await app.ready()) };
+    const line = await app.line(/^(ready|paused): /);
+    return { app, url: line.startsWith('ready') ? urlIn(line) : null };
   };
   const close = async () => {
     await Promise.all(processes.map((app) => app.killHard())); // quick: what a spec wants drained it stops itself
@@ -60,7 +69,7 @@ export async function openScene(options: SceneOptions = {}): Promise<Scene> {
       }),
       runToEnd({ script: 'dev/stack/create-topics.js', env: servers }),
     ]);
-    const simulatorUrl = new URL(simulator.url).origin;
+    const simulatorUrl = new URL(simulator.url!).origin;
     const env = {
       ...servers,
       OPENAI_BASE_URL: `${simulatorUrl}/v1`,
@@ -74,13 +83,18 @@ export async function openScene(options: SceneOptions = {}): Promise<Scene> {
       processors.push(app);
       return app;
     };
+    const startApi = async (more: Readonly<Record<string, string>> = {}) => {
+      const script = 'apps/api/src/main.js';
+      const { app, url } = await start(script, { ...env, API_PORT: '0', ...more }, options.build);
+      return { app, url: url === null ? null : new URL(url).origin };
+    };
     const [api] = await Promise.all([
-      start('apps/api/src/main.js', { ...env, API_PORT: '0' }, options.build),
+      startApi(),
       ...Array.from({ length: options.processors ?? 1 }, () => startProcessor()),
     ]);
     return {
-      ...{ database, topicPrefix, processors, startProcessor, close, simulatorUrl },
-      apiUrl: new URL(api.url).origin,
+      ...{ database, topicPrefix, processors, startProcessor, startApi, close, simulatorUrl },
+      apiUrl: api.url!,
       api: api.app,
     };
   } catch (error) {

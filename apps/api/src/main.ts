@@ -2,6 +2,7 @@
 import 'reflect-metadata';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { waitForKafka } from '#libs/messaging';
+import { armPausePoint } from '#libs/pause-points';
 import { requireMigrated } from '#libs/postgres';
 import { JsonLog, placesOf, settingsOrExit, startProcess } from '#libs/process';
 import { startTracing } from '#libs/tracing';
@@ -10,6 +11,7 @@ import { createApi, startApi } from './create-api.js';
 import { schemasOf } from './schema/index.js';
 import { parseSettings } from './settings.js';
 
+armPausePoint(process.env);
 const settings = settingsOrExit('api', parseSettings(process.env));
 const log = new JsonLog(settings.logLevel, undefined, 'api');
 const tracing = await startTracing({ service: 'holdfast-api', log });

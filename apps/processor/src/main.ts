@@ -2,6 +2,7 @@
 import 'reflect-metadata';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { waitForKafka } from '#libs/messaging';
+import { armPausePoint } from '#libs/pause-points';
 import { requireMigrated } from '#libs/postgres';
 import { JsonLog, placesOf, settingsOrExit, startProcess } from '#libs/process';
 import { startTracing } from '#libs/tracing';
@@ -12,6 +13,7 @@ import { schemasOf } from './schema/index.js';
 import { parseSettings } from './settings.js';
 import { requireWorkflows } from './require-workflows.store.js';
 
+armPausePoint(process.env);
 const settings = settingsOrExit('processor', parseSettings(process.env));
 const log = new JsonLog(settings.logLevel, undefined, 'processor');
 const tracing = await startTracing({ service: 'holdfast-processor', log });

@@ -1,5 +1,6 @@
 /** One model call being carried through under one claim: look into the ledger, decide, do one thing, look again. */
 import { runIdOf } from '#libs/domain';
+import { pauseAt } from '#libs/pause-points';
 import type { FieldLog } from '#libs/process';
 import { classifyFailure } from './classify/classify-failure.js';
 import type { CallFact } from './classify/call-fact.js';
@@ -56,6 +57,7 @@ export class CallInProgress {
   async #open(): Promise<Opening> {
     const call = { ...this.request, callId: this.callId, fence: this.owner.fence };
     const { ledger } = this.parts;
+    pauseAt('call.opening');
     if (this.#reasonNotToSend() === null) return ledger.openSending(call);
     return { call: await ledger.open(call), maySend: false };
   }
@@ -116,8 +118,10 @@ export class CallInProgress {
       await ledger.putBack(sending);
       return after;
     }
+    pauseAt('call.sending');
     const sentAtMs = performance.now();
     const exchange = await endpoint.create(body, { timeoutMs: this.#postTimeoutMs() }); // (G2)
+    pauseAt('call.replied');
     return this.#takeReply(exchange, sending, sentAtMs);
   }
 
@@ -169,6 +173,7 @@ export class CallInProgress {
     const { id: responseId } = answer.response;
     const { ledger, endpoint, log, timing } = this.parts;
     const held = await ledger.markAccepted({ callId, responseId, requestId: answer.requestId }); // (G3)
+    pauseAt('call.accepted');
     if (held === responseId) return this.#follow(responseId, answer, performance.now() - sentAtMs);
     log.warn({ callId, responseId, held }, 'another sending of this call was accepted first');
     await endpoint.cancel(responseId, { timeoutMs: timing.requestTimeoutMs });

@@ -12,6 +12,7 @@
  * (P6) Rows are locked in the order of (tenant, id), which is the order the batcher sorts by.
  * (P7) The history of an expired run is gone: an old event that comes again must not be taken for a missing one.
  */
+import { pauseAt } from '#libs/pause-points';
 import { KeyedBatcher, statement, type Database, type Sql, type Tx } from '#libs/postgres';
 import type { ParkReason } from '../schema/index.js';
 import { answerDecisions, isAnswer } from './answer-decisions.store.js';
@@ -66,6 +67,13 @@ export class ProjectEventsStore {
   private async write(events: readonly IncomingEvent[]): Promise<Outcome[]> {
     const overdue = events.filter((event) => event.overGap);
     if (overdue.length > 0) await this.learnRuns(overdue);
+    pauseAt('projection.before-commit');
+    const outcomes = await this.commit(events);
+    pauseAt('projection.after-commit');
+    return outcomes;
+  }
+
+  private async commit(events: readonly IncomingEvent[]): Promise<Outcome[]> {
     if (!events.some(isAnswer)) return apply(this.database, events);
     return this.database.transaction(async (tx) => {
       const outcomes = await apply(tx, events);

@@ -7,6 +7,7 @@
  * (A3) A transaction that is done again because its COMMIT got no answer finds its own row by id: accepted, not replayed.
  */
 import type { Outbox, OutboxRelay } from '#libs/messaging';
+import { pauseAt } from '#libs/pause-points';
 import { KeyedBatcher, statement, type Database, type Sql, type Tx } from '#libs/postgres';
 import { RUN_COLUMNS, type RunRow } from '../schema/index.js';
 import type { NewRun } from './new-run.js';
@@ -39,6 +40,7 @@ export class AcceptRunsStore {
       keyOf: ({ row }) => textOf(row),
       write: async (runs) => {
         const acceptances = await this.database.transaction((tx) => this.write(tx, runs));
+        pauseAt('accept.after-commit');
         this.relay.hint();
         return acceptances;
       },
@@ -73,6 +75,7 @@ export class AcceptRunsStore {
     ); // (A2)
     const others = runs.filter(({ row }) => !inserted.has(row.id)).map(({ row }) => row);
     const taken = others.length > 0 ? await findByKeys(tx, others) : new Map<string, RunRow>(); // (A1)
+    pauseAt('accept.before-commit');
     return runs.map(({ row }) => {
       if (inserted.has(row.id)) return { kind: 'accepted', run: row };
       const winner = taken.get(textOf(row));

@@ -8,6 +8,7 @@
  */
 import { KeyedBatcher, statement, type Database, type Tx } from '#libs/postgres';
 import type { Outbox } from '#libs/messaging';
+import { pauseAt } from '#libs/pause-points';
 import {
   changeExecutions,
   lockExecutions,
@@ -41,7 +42,7 @@ export class AdmitRunsStore {
 
   private async write(works: readonly IncomingWork[]): Promise<Admission[]> {
     await this.makeLanes(works);
-    return this.database.transaction(async (tx) => {
+    const admissions = await this.database.transaction(async (tx) => {
       const rows = await lockExecutions(
         tx,
         works.map((work) => work.runId),
@@ -57,8 +58,11 @@ export class AdmitRunsStore {
       await putBeforeAPerson(tx, this.outbox, inserted, fresh);
       await makeReady(tx, worksWith(decided, 'make_ready'));
       await hop(tx, this.outbox, worksWith(decided, 'hop'), now); // (A3)
+      pauseAt('admit.before-commit');
       return decided.map(({ admission }) => admission);
     });
+    pauseAt('admit.after-commit');
+    return admissions;
   }
 
   private async makeLanes(works: readonly IncomingWork[]): Promise<void> {

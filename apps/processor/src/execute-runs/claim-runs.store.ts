@@ -11,6 +11,7 @@
  */
 import type { Outbox } from '#libs/messaging';
 import { bumpFences } from '#libs/openai-gateway';
+import { pauseAt } from '#libs/pause-points';
 import { statement, type Database, type Tx } from '#libs/postgres';
 import { NO_USAGE, runEventMessage, type ExecutionRow } from '../schema/index.js';
 import type { Claim } from './claim.js';
@@ -31,7 +32,7 @@ export class ClaimRunsStore {
   async claim(slots: number): Promise<Claim[]> {
     const wanted = Math.min(slots, MAX_CLAIM);
     if (wanted <= 0) return [];
-    return this.database.transaction(async (tx) => {
+    const claims = await this.database.transaction(async (tx) => {
       const { rows } = await tx.query<ClaimedRow>(CLAIM, [
         wanted,
         this.owner,
@@ -41,8 +42,11 @@ export class ClaimRunsStore {
       ]);
       if (rows.length === 0) return [];
       await this.record(tx, rows);
+      pauseAt('claim.before-commit');
       return rows.map((run) => ({ run, fence: run.fence }));
     });
+    if (claims.length > 0) pauseAt('claim.after-commit');
+    return claims;
   }
 
   private async record(tx: Tx, rows: readonly ClaimedRow[]): Promise<void> {

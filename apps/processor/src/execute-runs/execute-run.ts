@@ -8,6 +8,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { defaultRetryPolicy, type RetryPolicy } from '#libs/domain';
+import { pauseAt } from '#libs/pause-points';
 import { aboutRun } from '../schema/index.js';
 import { abortAtDeadline } from './abort-at-deadline.js';
 import { decideOutcome, type Standing } from './decide-outcome.js';
@@ -71,6 +72,7 @@ async function settle(
   tellOutcome(outcome);
   lease.settling();
   const written = await tools.moves.move(lease.claim, outcome);
+  pauseAt('outcome.after-commit');
   const fields = {
     ...aboutRun(lease.claim.run),
     outcome: outcome.kind,

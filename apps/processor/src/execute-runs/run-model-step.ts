@@ -14,6 +14,7 @@ import {
   type ModelCallRequest,
   type NewestCall,
 } from '#libs/openai-gateway';
+import { pauseAt } from '#libs/pause-points';
 import type { CallStep, MapStep, ModelPrompt, ModelText, Reading } from '#libs/workflows';
 import { isRetryable } from './decide-outcome.js';
 import type { ExecuteTools } from './execute-tools.js';
@@ -108,6 +109,7 @@ async function runUnit(
   });
   switch (outcome.kind) {
     case 'completed':
+      pauseAt('call.done');
       return saveReading(unit, outcome, step, index, run, lease, tools);
     case 'failed':
       return { kind: 'failed', failure: itemFailureOf(outcome.failure, step.name, itemName) };
@@ -139,6 +141,7 @@ async function saveReading(
     lease.abort('lease_lost');
     return abortedBy(lease);
   }
+  pauseAt('check-point.saved');
   run.finished.set(index, unit.item, reading.value);
   return { kind: 'done' };
 }

@@ -1,5 +1,6 @@
 /** The owner's writes: each moves his run on, under his fence, in batches. */
 import type { Outbox, OutboxRelay } from '#libs/messaging';
+import { pauseAt } from '#libs/pause-points';
 import { KeyedBatcher, type Database } from '#libs/postgres';
 import {
   changeExecutions,
@@ -51,6 +52,7 @@ export class RunMovesStore {
         return row === undefined ? [] : [move.change(row)];
       });
       const changed = await changeExecutions(tx, this.outbox, changes);
+      if (changed.some(({ status }) => status !== 'running')) pauseAt('outcome.before-commit');
       const moved = new Set(changed.map((row) => row.run_id));
       return moves.map((move) => moved.has(move.runId));
     });

@@ -6,6 +6,7 @@
  *      hints may be lost, and other processes make runs ready too.
  */
 import { performance } from 'node:perf_hooks';
+import { pauseAt } from '#libs/pause-points';
 import type { FieldLog } from '#libs/process';
 import { aboutRun } from '../schema/index.js';
 import { fenceBefore } from './attempts.store.js';
@@ -60,6 +61,7 @@ export class RunSlots {
     await this.running;
     const inHand = () => Promise.all(this.working);
     await within(inHand(), graceMs);
+    pauseAt('drain.releasing');
     this.options.keeper.abortAll('released');
     await inHand();
   }

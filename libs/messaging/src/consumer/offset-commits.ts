@@ -7,6 +7,7 @@
  * (O3) One that fails loses nothing: the next names the same positions, or later ones. A rebalance does this every time.
  */
 import type { Offsets } from 'kafkajs';
+import { pauseAt } from '#libs/pause-points';
 import type { Assignment } from './assignment.js';
 
 const EVERY_MS = 250;
@@ -59,6 +60,7 @@ export class OffsetCommits {
       topic: topicName,
       partitions: [{ partition, offset: position.toString() }],
     }));
+    pauseAt('offsets.before-commit');
     try {
       await this.send({ topics });
       for (const { owned, position } of due) owned.tracker.committed(position);

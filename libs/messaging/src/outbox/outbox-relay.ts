@@ -13,6 +13,7 @@
  * (R7) Woken by a hint in this process, by NOTIFY from others (sent outside of business transactions), and by a poll every
  *      100 ms: hints may be lost.
  */
+import { pauseAt } from '#libs/pause-points';
 import {
   LeaderLease,
   type Database,
@@ -218,6 +219,7 @@ export class OutboxRelay {
     if (outcome.acked.length > 0) {
       this.published += outcome.acked.length;
       await this.options.signals?.afterAck?.(outcome.acked);
+      pauseAt('relay.after-ack');
       const seqs = outcome.acked.map(({ seq }) => seq);
       const removed = await this.store.remove(sql, seqs, lease); // (R1)
       if (removed === 0) throw new RelayReplacedError(term.epoch);
@@ -237,6 +239,7 @@ export class OutboxRelay {
 
   private async send(rows: readonly OutboxRow[], term: Term): Promise<void> {
     await this.options.signals?.beforeSend?.(rows);
+    pauseAt('relay.before-send');
     if (term.signal.aborted || !term.isAlive()) throw new RelayReplacedError(term.epoch); // (R3)
     await this.producer.send(rows); // (R2)
   }
