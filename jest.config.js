@@ -35,7 +35,10 @@ const project = (displayName, ...globs) => ({
 export default {
   testTimeout: 60_000,
   projects: [
-    project('unit', 'libs/**/*.spec.ts', 'apps/**/*.spec.ts', 'dev/**/*.spec.ts'),
+    project(
+      'unit',
+      ...['libs', 'apps', 'dev', 'test/oracle'].map((folder) => `${folder}/**/*.spec.ts`),
+    ),
     project('integration', 'test/integration/**/*.spec.ts'),
     project('flow', 'test/flow/**/*.spec.ts'),
     project('faults', 'test/faults/**/*.spec.ts'),

@@ -1,5 +1,5 @@
 /**
- * `npm start`, `npm run demo`, `npm run specs`, `npm run stack`: checks the machine, builds what has changed, then becomes the
+ * `npm start`, `npm run demo`, `npm run specs`, `npm run stack`, `npm run storm`: checks the machine, builds what has changed, then becomes the
  * command itself (no process in between, so Ctrl-C and exit codes are its own).
  */
 import { spawn } from 'node:child_process';
@@ -10,7 +10,13 @@ import process from 'node:process';
 import { setTimeout, clearTimeout } from 'node:timers';
 import { explainMissing, findMissing } from './prerequisites.mjs';
 
-const commands = { start: 'start', demo: 'demo', specs: 'test', stack: 'stack' };
+const commands = {
+  start: 'dev/start',
+  demo: 'dev/demo',
+  specs: 'dev/test',
+  stack: 'dev/stack',
+  storm: 'test/storm',
+};
 const root = join(import.meta.dirname, '..');
 
 export async function launch(command, args) {
@@ -18,12 +24,12 @@ export async function launch(command, args) {
   if (missing.length > 0) fail(explainMissing(missing));
   if ((await build()) !== 0) fail('The build failed (see above): nothing was started.');
   process.argv.splice(2, process.argv.length, ...args);
-  await import(`../dist/dev/${commands[command]}/main.js`);
+  await import(`../dist/${commands[command]}/main.js`);
 }
 
 /** Whoever brings both servers needs no Java. */
 export function startsServers(command, env) {
-  if (command === 'stack') return true;
+  if (command === 'stack' || command === 'storm') return true;
   return command === 'specs'
     ? !(env.HOLDFAST_TEST_DATABASE_URL && env.HOLDFAST_TEST_KAFKA)
     : !(env.DATABASE_URL && env.KAFKA_BROKERS);

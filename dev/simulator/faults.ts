@@ -2,6 +2,8 @@
  * Scripted faults: what a test or the demo asks the simulator to do wrong, and to which requests.
  * The script is data (JSON over `POST /__sim/faults`), so a process of its own can be told the same as one in the same process.
  */
+import { seededRandom } from './seeded-random.js';
+
 export type Operation = 'create' | 'retrieve' | 'cancel';
 
 export type Fault =
@@ -45,6 +47,9 @@ export interface FaultMatch {
   readonly inputIncludes?: string;
   /** 1-based: only from the nth request on that fits the rest. Default 1. */
   readonly nth?: number;
+  /** 0 to 1: only so large a part of the requests that fit the rest, drawn by the seed. Default: all. */
+  readonly share?: number;
+  readonly seed?: number;
 }
 
 export interface ScriptedFault {
@@ -64,10 +69,14 @@ export interface RequestFacts {
 
 /** The script, with what is left of each line. The first line that fits a request decides. */
 export class FaultScript {
-  #lines: { readonly scripted: ScriptedFault; seen: number }[] = [];
+  #lines: { readonly scripted: ScriptedFault; readonly draw: () => number; seen: number }[] = [];
 
   add(faults: readonly ScriptedFault[]): void {
-    this.#lines.push(...faults.map((scripted) => ({ scripted, seen: 0 })));
+    this.#lines.push(
+      ...faults.map((scripted) => {
+        return { scripted, draw: seededRandom(scripted.match?.seed ?? 0), seen: 0 };
+      }),
+    );
   }
 
   clear(): void {
@@ -77,6 +86,7 @@ export class FaultScript {
   take(request: RequestFacts): Fault | null {
     for (const line of this.#lines) {
       if (!fits(line.scripted.match ?? {}, request)) continue;
+      if (line.draw() >= (line.scripted.match?.share ?? 1)) continue;
       line.seen += 1;
       const first = line.scripted.match?.nth ?? 1;
       const times = line.scripted.times ?? 1;

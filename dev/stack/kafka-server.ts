@@ -19,7 +19,7 @@ const run = promisify(execFile);
 const startLimitMs = 90_000;
 
 export interface KafkaOptions {
-  readonly supervisor: Supervisor;
+  readonly supervisor: Pick<Supervisor, 'start'>;
   readonly jars: string;
   readonly folder: string;
   readonly logFile: string;

@@ -20,7 +20,7 @@ const credentials = { user: 'holdfast', password: 'holdfast' };
 const startLimitMs = 60_000;
 
 export interface PostgresOptions {
-  readonly supervisor: Supervisor;
+  readonly supervisor: Pick<Supervisor, 'start'>;
   readonly folder: string;
   readonly logFile: string;
   readonly port: number;

@@ -1,5 +1,5 @@
 /** What the arguments of `npm run specs -- …` mean: whether servers are needed (unit specs alone need none), how many workers. */
-const unitFolders = /^(\.\/)?(libs|apps|dev)\//;
+const unitFolders = /^(\.\/)?((libs|apps|dev)\/|test\/oracle)/;
 
 export function needsServers(args: readonly string[]): boolean {
   const projects = valuesOf('--selectProjects', args);

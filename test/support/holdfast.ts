@@ -41,6 +41,9 @@ export interface StartedApi {
   readonly url: string | null;
 }
 
+/** A group whose members stand still lets nobody in before their sessions have run out, one after the other. */
+const startLimitMs = 90_000;
+
 export async function openScene(options: SceneOptions = {}): Promise<Scene> {
   const database = await freshDatabase('migrated');
   const topicPrefix = freshTopicPrefix();
@@ -49,7 +52,7 @@ export async function openScene(options: SceneOptions = {}): Promise<Scene> {
   const start = async (script: string, env: Readonly<Record<string, string>>, build?: string) => {
     const app = startApp({ script, env, ...(build !== undefined && { build }) });
     processes.push(app);
-    const line = await app.line(/^(ready|paused): /);
+    const line = await app.line(/^(ready|paused): /, startLimitMs);
     return { app, url: line.startsWith('ready') ? urlIn(line) : null };
   };
   const close = async () => {

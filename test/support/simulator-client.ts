@@ -15,9 +15,13 @@ export class SimulatorClient {
     await this.send('faults', { method: 'DELETE' });
   }
 
+  async charges(): Promise<Charges['charges']> {
+    return ((await this.send('charges')) as Charges).charges;
+  }
+
   /** How often each model call of a run was charged, by call id. */
   async chargesOf(runId: string): Promise<Readonly<Record<string, number>>> {
-    const { charges } = (await this.send('charges')) as Charges;
+    const charges = await this.charges();
     const counts: Record<string, number> = {};
     for (const charge of charges)
       if (charge.runId === uuidOf(runId as RunId))

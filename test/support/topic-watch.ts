@@ -71,10 +71,11 @@ export class TopicWatch {
   }
 
   /** Resolves when everything has been read that is on the topics now. */
-  async upToDate(): Promise<void> {
+  async upToDate(withinMs?: number): Promise<void> {
     const ends = await this.ends(allTopics);
     const missing = () => [...ends].filter(([place, end]) => (this.reached.get(place) ?? 0n) < end);
-    await eventually('the outside reader is at the end', () => missing().length === 0);
+    const isAtEnd = () => missing().length === 0;
+    await eventually('the outside reader is at the end', isAtEnd, withinMs);
   }
 
   async send(records: readonly NewRecord[]): Promise<void> {

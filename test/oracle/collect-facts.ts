@@ -1,0 +1,63 @@
+/** Gathers facts once everything has come to rest: reads tables, the outside consumer's log, the simulator's bill. */
+import { runEventNameOf, topics } from '#libs/contracts';
+import { uuidOf, type RunId } from '#libs/domain';
+import type { Sql } from '#libs/postgres';
+import type { SimulatorClient } from '../support/simulator-client.js';
+import { headerOf, type SeenRecord } from '../support/topic-watch.js';
+import type { AttemptFact, CallFact, EventFact, ExecutionFact, Facts, ViewFact } from './facts.js';
+
+export interface Sources {
+  readonly database: Sql;
+  readonly records: readonly SeenRecord[];
+  readonly simulator: Pick<SimulatorClient, 'charges'>;
+  readonly answers: Facts['answers'];
+  readonly recoveriesMs: readonly number[];
+}
+
+export async function collectFacts(sources: Sources): Promise<Facts> {
+  const { database, records, simulator, answers, recoveriesMs } = sources;
+  const [views, executions, attempts, calls, unpublished, charges] = await Promise.all([
+    database.query<ViewFact>(VIEWS),
+    database.query<ExecutionFact>(EXECUTIONS),
+    database.query<AttemptFact>(ATTEMPTS),
+    database.query<CallFact>(CALLS),
+    database.query<{ rows: number }>(UNPUBLISHED),
+    simulator.charges(),
+  ]);
+  return {
+    ...{ answers, recoveriesMs },
+    views: views.rows,
+    executions: executions.rows,
+    attempts: attempts.rows,
+    calls: calls.rows,
+    charges: charges.map(({ callId, runId }) => ({ callId: callId ?? '', runId: runId ?? '' })),
+    events: records.filter(({ topic }) => topic === topics.runEvents).map(eventOf),
+    deadLetters: records.flatMap(({ topic, key }) =>
+      topic === topics.runRequestedDeadLetters && key ? [uuidOf(key.toString() as RunId)] : [],
+    ),
+    unpublished: unpublished.rows[0]?.rows ?? 0,
+  };
+}
+
+export function eventOf(record: SeenRecord): EventFact {
+  const { runId, version, status } = JSON.parse(record.value?.toString() ?? '') as EventFact;
+  return {
+    ...{ version, status },
+    runId: uuidOf(runId as RunId),
+    id: headerOf(record, 'ce_id') ?? '',
+    name: runEventNameOf(headerOf(record, 'ce_type') ?? '') ?? 'unknown',
+  };
+}
+
+const VIEWS = `SELECT id::text AS "runId", idempotency_key AS key, status, version FROM api.runs`;
+
+const EXECUTIONS = `SELECT run_id::text AS "runId", status, version, failure->>'class' AS "failureClass"
+  FROM processor.executions`;
+
+const ATTEMPTS = `SELECT run_id::text AS "runId", fence::text, dispatch, outcome FROM processor.attempts`;
+
+const CALLS = `SELECT call_id::text AS "callId", run_id::text AS "runId", step, item, state,
+    possible_duplicate AS "possibleDuplicate"
+  FROM processor.calls`;
+
+const UNPUBLISHED = `SELECT ((SELECT count(*) FROM api.outbox) + (SELECT count(*) FROM processor.outbox))::int AS rows`;

@@ -1,0 +1,63 @@
+/**
+ * What the oracle looks at: what callers were told, what lies in the tables and on the topics, what OpenAI would bill. Never
+ * Holdfast's own counters or logs. Run ids are bare UUIDs.
+ */
+export interface Facts {
+  /** Every 202, repeats included. */
+  readonly answers: readonly { readonly key: string; readonly runId: string }[];
+  readonly views: readonly ViewFact[];
+  readonly executions: readonly ExecutionFact[];
+  readonly attempts: readonly AttemptFact[];
+  readonly calls: readonly CallFact[];
+  readonly charges: readonly { readonly callId: string; readonly runId: string }[];
+  /** In the order in which an outside consumer read them, repeats included. A run's events are on one partition. */
+  readonly events: readonly EventFact[];
+  /** Runs that the dead-letter topic names. */
+  readonly deadLetters: readonly string[];
+  /** Rows still in an outbox, parked ones included. */
+  readonly unpublished: number;
+  /** For each processor killed while another lived: until the last of its runs was in other hands. */
+  readonly recoveriesMs: readonly number[];
+}
+
+/** A run as the api shows it. */
+export interface ViewFact {
+  readonly runId: string;
+  readonly key: string | null;
+  readonly status: string;
+  readonly version: number;
+}
+
+/** A run as the processor has it. */
+export interface ExecutionFact {
+  readonly runId: string;
+  readonly status: string;
+  readonly version: number;
+  readonly failureClass: string | null;
+}
+
+/** One claim, and how its owner left the run; null while he has it. */
+export interface AttemptFact {
+  readonly runId: string;
+  readonly fence: string;
+  readonly dispatch: number;
+  readonly outcome: string | null;
+}
+
+export interface CallFact {
+  readonly callId: string;
+  readonly runId: string;
+  readonly step: number;
+  readonly item: number;
+  readonly state: string;
+  /** Its author allowed a second sending, and it was used: booked, so not a breach. */
+  readonly possibleDuplicate: boolean;
+}
+
+export interface EventFact {
+  readonly id: string;
+  readonly runId: string;
+  readonly version: number;
+  readonly name: string;
+  readonly status: string;
+}

@@ -1,0 +1,128 @@
+/** Negative controls: histories that are wrong on purpose. An oracle that lets one of them pass proves nothing elsewhere. */
+import fc from 'fast-check';
+import type { EventFact, Facts } from './facts.js';
+import { judge, rules, type Rule } from './judge.js';
+
+const event = (version: number, name: string, status: string): EventFact => ({
+  ...{ id: `a-${version}`, runId: 'a', version, name, status },
+});
+const started = event(1, 'RunStarted', 'running');
+const progressed = event(2, 'RunProgressed', 'running');
+const completed = event(3, 'RunCompleted', 'completed');
+const call = { callId: 'c', runId: 'a', step: 0, item: 0, state: 'done', possibleDuplicate: false };
+
+/** One run, as it should be: accepted, taken over once, repeated on the topic, paid once. */
+const right: Facts = {
+  answers: [
+    { key: 'k', runId: 'a' },
+    { key: 'k', runId: 'a' },
+  ],
+  views: [{ runId: 'a', key: 'k', status: 'completed', version: 3 }],
+  executions: [{ runId: 'a', status: 'completed', version: 3, failureClass: null }],
+  attempts: [
+    { runId: 'a', fence: '1', dispatch: 1, outcome: 'lease_lost' },
+    { runId: 'a', fence: '2', dispatch: 1, outcome: 'completed' },
+  ],
+  calls: [call],
+  charges: [{ callId: 'c', runId: 'a' }],
+  events: [started, progressed, started, progressed, completed, completed],
+  deadLetters: [],
+  unpublished: 0,
+  recoveriesMs: [12_400],
+};
+
+const reviewed = event(1, 'RunNeedsReview', 'needs_review');
+const inReview: Partial<Facts> = {
+  views: [{ runId: 'a', key: 'k', status: 'needs_review', version: 1 }],
+  executions: [{ runId: 'a', status: 'needs_review', version: 1, failureClass: 'lease_lost' }],
+  attempts: [{ runId: 'a', fence: '1', dispatch: 1, outcome: 'needs_review' }],
+  events: [reviewed],
+  deadLetters: ['a'],
+};
+const running = { runId: 'a', status: 'running', version: 3, failureClass: null };
+
+const wrong: readonly (readonly [what: string, rule: Rule, change: Partial<Facts>])[] = [
+  ['a run that no app knows', 'lost', { views: [], executions: [], events: [] }],
+  ['a run that never reached the processor', 'lost', { executions: [], events: [] }],
+  ['a run of which nobody outside was told', 'lost', { events: [] }],
+  [
+    'two ids for one key',
+    'two_runs_of_one_key',
+    { answers: [...right.answers, { key: 'k', runId: 'b' }] },
+  ],
+  ['a run that still runs', 'unfinished', { executions: [running] }],
+  [
+    'a run before a person without a reason',
+    'no_reason',
+    { ...inReview, executions: [{ ...inReview.executions![0]!, failureClass: null }] },
+  ],
+  ['a run before a person, but in no dead letter', 'no_reason', { ...inReview, deadLetters: [] }],
+  [
+    'two outcomes of one dispatch',
+    'two_owners',
+    { attempts: right.attempts.map((attempt) => ({ ...attempt, outcome: 'completed' })) },
+  ],
+  [
+    'two events of one version',
+    'two_owners',
+    { events: [started, { ...started, id: 'other' }, progressed, completed] },
+  ],
+  ['a call charged twice', 'paid_twice', { charges: [...right.charges, ...right.charges] }],
+  [
+    'an item asked for twice under two ids',
+    'paid_twice',
+    { calls: [call, { ...call, callId: 'd' }] },
+  ],
+  ['a charge of which the ledger knows nothing', 'unbooked', { calls: [] }],
+  [
+    'a charge for a call that was only planned',
+    'unbooked',
+    { calls: [{ ...call, state: 'planned' }] },
+  ],
+  ['two ends', 'ends_twice', { events: [started, event(2, 'RunFailed', 'failed'), completed] }],
+  [
+    'something after the end',
+    'ends_twice',
+    { events: [started, event(2, 'RunCompleted', 'completed'), event(3, 'RunStarted', 'running')] },
+  ],
+  ['an end that was not told', 'end_missing', { events: [started, progressed] }],
+  ['versions out of order', 'out_of_order', { events: [progressed, started, completed] }],
+  ['a version that is missing', 'out_of_order', { events: [started, completed] }],
+  [
+    'a view that stayed behind',
+    'view_differs',
+    { views: [{ runId: 'a', key: 'k', status: 'running', version: 2 }] },
+  ],
+  ['a row left in an outbox', 'unpublished', { unpublished: 1 }],
+  ['a recovery that took 16 s', 'slow_recovery', { recoveriesMs: [16_000] }],
+];
+
+it('finds nothing wrong with a run that went right, repeats and a takeover included', () => {
+  expect(judge(right)).toEqual([]);
+  expect(judge({ ...right, ...inReview, charges: [], calls: [] })).toEqual([]);
+});
+
+it('finds nothing wrong with a second payment that the step allowed and the ledger booked', () => {
+  const calls = [{ ...call, possibleDuplicate: true }];
+  expect(judge({ ...right, calls, charges: [...right.charges, ...right.charges] })).toEqual([]);
+});
+
+it.each(wrong)('%s: %s', (_what, rule, change) => {
+  expect(judge({ ...right, ...change }).map((breach) => breach.rule)).toContain(rule);
+});
+
+it('has a wrong history for every rule', () => {
+  expect(new Set(wrong.map(([, rule]) => rule))).toEqual(new Set(Object.keys(rules)));
+});
+
+it('finds any order of first occurrences but the right one', () => {
+  const inOrder = [started, progressed, completed];
+  const orders = fc.shuffledSubarray(inOrder, { minLength: 3, maxLength: 3 });
+  fc.assert(
+    fc.property(orders, fc.array(fc.constantFrom(...inOrder)), (order, repeats) => {
+      const found = judge({ ...right, events: [...order, ...repeats] }).map(({ rule }) => rule);
+      const isRight = order.every((each, index) => each === inOrder[index]);
+      expect(found.includes('out_of_order')).toBe(!isRight);
+    }),
+  );
+});

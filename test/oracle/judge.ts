@@ -1,0 +1,179 @@
+/**
+ * The oracle: holds facts against the promises. Pure; knows nothing of how Holdfast works inside. Its own negative controls,
+ * histories that are wrong on purpose, are in judge.spec.ts and test/faults/weaker-variants.spec.ts.
+ */
+import type { EventFact, ExecutionFact, Facts } from './facts.js';
+
+/** What is promised, by the name under which a breach of it is reported. */
+export const rules = {
+  lost: 'an accepted run is in the tables of both apps, and its end was told',
+  two_runs_of_one_key: 'one key is one run',
+  unfinished: 'every run has ended, or waits for a person',
+  no_reason: 'a run that waits for a person says why, and lies in the dead letters',
+  two_owners: 'one owner at a time commits: one event per version, one outcome per dispatch',
+  paid_twice: 'no model call is paid twice',
+  unbooked: 'every payment is in the ledger, as made or as possible',
+  ends_twice: 'a run tells one end at most, and nothing after it',
+  end_missing: 'a run that has ended has told it, once',
+  out_of_order: 'the first occurrences of a run’s events are version 1 to n, in order',
+  view_differs: 'api, processor and outside consumer say the same of a run',
+  unpublished: 'nothing is left in an outbox',
+  slow_recovery: 'after a kill of one processor its runs go on within 15 s',
+} as const;
+
+export type Rule = keyof typeof rules;
+
+export interface Breach {
+  readonly rule: Rule;
+  /** A run, a key, a call. */
+  readonly subject: string;
+  readonly what: string;
+}
+
+const RECOVERY_LIMIT_MS = 15_000;
+const terminal = ['completed', 'failed', 'cancelled'];
+const settled = [...terminal, 'needs_review'];
+/** Ways of leaving a run that commit nothing for it. */
+const withoutOutcome = ['lease_lost', 'released'];
+/** Events that say something about a decision, not about where the run stands. */
+const asides = ['RunDecisionApplied', 'RunDecisionRefused'];
+
+export function judge(facts: Facts): Breach[] {
+  const storyOf = storiesOf(facts.events);
+  return [
+    ...lost(facts),
+    ...twoRunsOfOneKey(facts),
+    ...facts.executions.flatMap((run) => unsettled(run, facts)),
+    ...twoOutcomes(facts),
+    ...paidTwice(facts),
+    ...unbooked(facts),
+    ...[...storyOf].flatMap(([runId, story]) => wrongStory(runId, story)),
+    ...facts.executions.flatMap((run) => disagreement(run, storyOf.get(run.runId) ?? [], facts)),
+    ...unpublished(facts),
+    ...facts.recoveriesMs.flatMap((ms, index) =>
+      ms <= RECOVERY_LIMIT_MS ? [] : [breach('slow_recovery', `kill ${index + 1}`, `${ms} ms`)],
+    ),
+  ];
+}
+
+/** First occurrences in the order of reading: what a consumer sees that drops repeats by id. */
+function storiesOf(events: readonly EventFact[]): Map<string, EventFact[]> {
+  const first = new Map<string, EventFact>();
+  for (const event of events) if (!first.has(event.id)) first.set(event.id, event);
+  return Map.groupBy(first.values(), ({ runId }) => runId);
+}
+
+function lost({ answers, views, executions, events }: Facts): Breach[] {
+  const places = [
+    ['the api', new Set(views.map(({ runId }) => runId))],
+    ['the processor', new Set(executions.map(({ runId }) => runId))],
+    ['the events topic', new Set(events.map(({ runId }) => runId))],
+  ] as const;
+  const accepted = [...new Set(answers.map(({ runId }) => runId))];
+  return accepted.flatMap((runId) =>
+    places.flatMap(([place, known]) =>
+      known.has(runId) ? [] : [breach('lost', runId, `accepted, but unknown to ${place}`)],
+    ),
+  );
+}
+
+function twoRunsOfOneKey({ answers, views }: Facts): Breach[] {
+  const named = [...answers, ...views.flatMap(({ key, runId }) => (key ? [{ key, runId }] : []))];
+  return [...Map.groupBy(named, ({ key }) => key)].flatMap(([key, of]) => {
+    const ids = new Set(of.map(({ runId }) => runId));
+    return ids.size <= 1 ? [] : [breach('two_runs_of_one_key', key, [...ids].join(', '))];
+  });
+}
+
+function unsettled(run: ExecutionFact, { deadLetters }: Facts): Breach[] {
+  if (!settled.includes(run.status)) return [breach('unfinished', run.runId, run.status)];
+  if (run.status !== 'needs_review') return [];
+  const reason = run.failureClass === null ? [breach('no_reason', run.runId, 'no failure')] : [];
+  const letter = deadLetters.includes(run.runId)
+    ? []
+    : [breach('no_reason', run.runId, 'no dead letter')];
+  return [...reason, ...letter];
+}
+
+function twoOutcomes({ attempts }: Facts): Breach[] {
+  const outcomes = attempts.filter(
+    ({ outcome }) => outcome !== null && !withoutOutcome.includes(outcome),
+  );
+  const byDispatch = Map.groupBy(outcomes, ({ runId, dispatch }) => `${runId}/${dispatch}`);
+  return [...byDispatch].flatMap(([place, of]) =>
+    of.length === 1 ? [] : [breach('two_owners', place, `outcomes by fences ${fences(of)}`)],
+  );
+}
+
+function paidTwice({ charges, calls }: Facts): Breach[] {
+  const resent = new Set(calls.flatMap((c) => (c.possibleDuplicate ? [c.callId] : [])));
+  const byCall = Map.groupBy(charges, ({ callId }) => callId);
+  const charged = [...byCall].flatMap(([callId, of]) =>
+    of.length === 1 || resent.has(callId)
+      ? []
+      : [breach('paid_twice', callId, `charged ${of.length} times`)],
+  );
+  const done = calls.filter(({ state }) => state === 'done');
+  const byItem = Map.groupBy(done, ({ runId, step, item }) => `${runId}/${step}/${item}`);
+  const again = [...byItem].flatMap(([item, of]) =>
+    of.length === 1 ? [] : [breach('paid_twice', item, `${of.length} finished calls`)],
+  );
+  return [...charged, ...again];
+}
+
+function unbooked({ charges, calls }: Facts): Breach[] {
+  const byId = new Map(calls.map((call) => [call.callId, call.state]));
+  return charges.flatMap(({ callId }) => {
+    const state = byId.get(callId);
+    return state === undefined || state === 'planned'
+      ? [breach('unbooked', callId, `charged, in the ledger: ${state ?? 'nothing'}`)]
+      : [];
+  });
+}
+
+function wrongStory(runId: string, story: readonly EventFact[]): Breach[] {
+  const told = story.map(({ version, name }) => `${version} ${name}`).join(', ');
+  const versions = story.map(({ version }) => version);
+  const ends = story.filter(({ name, status }) => terminal.includes(status) && !isAside(name));
+  const last = story.findLast(({ name }) => !isAside(name));
+  return [
+    ...(new Set(versions).size < versions.length ? [breach('two_owners', runId, told)] : []),
+    ...(versions.every((version, index) => version === index + 1)
+      ? []
+      : [breach('out_of_order', runId, told)]),
+    ...(ends.length > 1 || (ends.length === 1 && ends[0] !== last)
+      ? [breach('ends_twice', runId, told)]
+      : []),
+  ];
+}
+
+/** Processor, api and topic on one run. */
+function disagreement(run: ExecutionFact, story: readonly EventFact[], facts: Facts): Breach[] {
+  const { runId, status, version } = run;
+  const said = story.findLast(({ name }) => !isAside(name))?.status;
+  const view = facts.views.find((each) => each.runId === runId);
+  const missing = terminal.includes(status) && said !== status;
+  const differs =
+    view?.status !== status || view.version !== version || story.at(-1)?.version !== version;
+  const all = `processor ${version} ${status}, api ${view?.version} ${view?.status}, topic ${story.at(-1)?.version} ${said}`;
+  return [
+    ...(missing ? [breach('end_missing', runId, all)] : []),
+    ...(settled.includes(status) && differs ? [breach('view_differs', runId, all)] : []),
+  ];
+}
+
+function unpublished({ unpublished: rows }: Facts): Breach[] {
+  return rows === 0 ? [] : [breach('unpublished', 'outbox', `${rows} rows`)];
+}
+
+function isAside(name: string): boolean {
+  return asides.includes(name);
+}
+
+function fences(attempts: readonly { readonly fence: string }[]): string {
+  return attempts.map(({ fence }) => fence).join(', ');
+}
+
+function breach(rule: Rule, subject: string, what: string): Breach {
+  return { rule, subject, what };
+}
