@@ -24,7 +24,7 @@ export class ApiModule {
         ProjectRunsModule,
         FollowRunsModule,
         RemoveExpiredModule,
-        ReportHealthModule.of(ProjectRunsModule),
+        ReportHealthModule.of(ProjectRunsModule, SubmitRunsModule),
         DescribeApiModule,
       ],
       providers: [Drain],

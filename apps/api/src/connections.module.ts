@@ -3,7 +3,7 @@ import { Global, Module, type DynamicModule } from '@nestjs/common';
 import { ContentStore } from '#libs/content';
 import { KafkaConnection, Outbox, OutboxRelay } from '#libs/messaging';
 import { Database, Notifications } from '#libs/postgres';
-import { JsonLog } from '#libs/process';
+import { Draining, JsonLog } from '#libs/process';
 import { API_SETTINGS, type ApiSettings } from './settings.js';
 
 /** The content store's own pool: it may be another Postgres. */
@@ -28,6 +28,7 @@ export class ConnectionsModule {
       { provide: API_SETTINGS, useValue: settings },
       { provide: JsonLog, useValue: log },
       { provide: ON_FATAL, useValue: onFatal },
+      { provide: Draining, useFactory: () => new Draining() },
       { provide: Database, useFactory: () => database(settings.databaseUrl) },
       { provide: CONTENT_DATABASE, useFactory: () => database(settings.contentDatabaseUrl) },
       {

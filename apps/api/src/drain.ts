@@ -1,8 +1,9 @@
 /**
  * Coming up and going down, in one place and in order.
  *
- * (D1) Down: readiness says no (terminus) → consumers pause, settle, commit, leave → streams end → HTTP finishes what it has
- *      begun and closes (Nest, between the two hooks) → the outbox is flushed → connections close.
+ * (D1) Down: readiness says no → no connection is taken any more → streams end with a hint to come back, those who prefer to wait
+ *      are answered 202, requests in hand finish → meanwhile the consumers pause, settle, commit, leave → the outbox is
+ *      flushed → connections close.
  * (D2) What is not done by then loses nothing: runs and outbox rows are committed, offsets are not ahead of the read model.
  */
 import type { Server } from 'node:http';
@@ -20,7 +21,7 @@ import { CONTENT_DATABASE } from './connections.module.js';
 import { COMMANDS_CONSUMER } from './consumers.js';
 import { finishConnections } from './finish-connections.js';
 import { WatchHub } from './follow-runs/watch-hub.js';
-import { JsonLog, type Keep } from '#libs/process';
+import { Draining, JsonLog, type Keep } from '#libs/process';
 import { ParkedEventsStore } from './project-runs/parked-events.store.js';
 import { ProjectRuns } from './project-runs/project-runs.js';
 import { retakeParkedEvents } from './project-runs/retake-parked.js';
@@ -33,7 +34,6 @@ export class Drain
 {
   private readonly stopping = new AbortController();
   private retaking: Promise<void> = Promise.resolve();
-  private connectionsFinished: () => void = () => undefined;
 
   constructor(
     @Inject(API_SETTINGS) private readonly settings: ApiSettings,
@@ -49,6 +49,7 @@ export class Drain
     private readonly hub: WatchHub,
     private readonly sweeper: Sweeper<ApiStores, Keep>,
     private readonly http: HttpAdapterHost,
+    private readonly draining: Draining,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -60,21 +61,34 @@ export class Drain
 
   async beforeApplicationShutdown(): Promise<void> {
     this.log.info({ ...this.projection.counts }, 'draining');
+    this.draining.begin();
     this.stopping.abort();
-    const grace = { graceMs: this.settings.drainMs };
-    await Promise.all([this.consumer.drain(grace), this.commands.drain(grace)]);
-    await this.retaking;
-    await this.sweeper.stop();
-    this.hub.close();
-    const server = this.http.httpAdapter.getHttpServer() as Server;
-    this.connectionsFinished = finishConnections(server, this.settings.drainMs);
+    const { drainMs } = this.settings;
+    await Promise.all([
+      this.finishRequests(drainMs),
+      this.consumer.drain({ graceMs: drainMs }),
+      this.commands.drain({ graceMs: drainMs }),
+      this.retaking,
+      this.sweeper.stop(),
+    ]);
   }
 
   async onApplicationShutdown(): Promise<void> {
-    this.connectionsFinished();
     await this.relay.stop({ flushMs: this.settings.drainMs });
     await this.notifications.close();
     await Promise.all([this.database.close(), this.contentDatabase.close()]);
     this.log.info({}, 'drained');
+  }
+
+  /** Ends by itself once the last answer is through; past the grace connections are cut. Nest closes HTTP again, to no effect. */
+  private async finishRequests(graceMs: number): Promise<void> {
+    const { httpAdapter } = this.http;
+    const finished = finishConnections(httpAdapter.getHttpServer() as Server, graceMs);
+    this.hub.close();
+    try {
+      await httpAdapter.close();
+    } finally {
+      finished();
+    }
   }
 }

@@ -5,7 +5,7 @@ import { ContentStore } from '#libs/content';
 import { KafkaConnection, Outbox, OutboxRelay } from '#libs/messaging';
 import { OpenAiGateway } from '#libs/openai-gateway';
 import { Database, Notifications } from '#libs/postgres';
-import { JsonLog } from '#libs/process';
+import { Draining, JsonLog } from '#libs/process';
 import { PROCESSOR_SETTINGS, type ProcessorSettings } from './settings.js';
 
 /** The content store's own pool: it may be another Postgres. */
@@ -32,6 +32,7 @@ export class ConnectionsModule {
       { provide: PROCESSOR_SETTINGS, useValue: settings },
       { provide: JsonLog, useValue: log },
       { provide: ON_FATAL, useValue: onFatal },
+      { provide: Draining, useFactory: () => new Draining() },
       { provide: OWNER, useValue: owner },
       { provide: Database, useFactory: () => database(settings.databaseUrl) },
       { provide: CONTENT_DATABASE, useFactory: () => database(settings.contentDatabaseUrl) },

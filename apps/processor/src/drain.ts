@@ -1,7 +1,7 @@
 /**
  * Coming up and going down, in one place and in order.
  *
- * (D1) Down: consumers pause, settle, commit, leave → no more claims; runs in hand go on under their leases until the grace
+ * (D1) Down: readiness says no → consumers pause, settle, commit, leave → no more claims; runs in hand go on under their leases until the grace
  *      ends, then are given back with their attempt unchanged (background calls keep running at OpenAI) → the outbox is
  *      flushed → connections close.
  * (D2) What is not done by then loses nothing: leases run out, and another processor takes over.
@@ -16,7 +16,7 @@ import {
 import { KafkaTransportStrategy, OutboxRelay } from '#libs/messaging';
 import { OpenAiGateway } from '#libs/openai-gateway';
 import { Database, Notifications, Sweeper } from '#libs/postgres';
-import { JsonLog, type Keep } from '#libs/process';
+import { Draining, JsonLog, type Keep } from '#libs/process';
 import { CONTENT_DATABASE } from './connections.module.js';
 import { RETRY_CONSUMER, WORK_CONSUMER } from './consumers.js';
 import { AnnounceWaitingStore } from './execute-runs/announce-waiting.store.js';
@@ -52,6 +52,7 @@ export class Drain
     private readonly waiting: AnnounceWaitingStore,
     private readonly rescuer: Rescuer,
     private readonly sweeper: Sweeper<ProcessorStores, Keep>,
+    private readonly draining: Draining,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -69,6 +70,7 @@ export class Drain
 
   async beforeApplicationShutdown(): Promise<void> {
     const { drainMs } = this.settings;
+    this.draining.begin();
     this.log.info({ runsInHand: this.slots.inUse }, 'draining');
     this.stopping.abort();
     await Promise.all([

@@ -26,3 +26,4 @@ export const gatewayMigrations = [
   CommentCalls1795493801500,
   AddCallSender1795494000000,
 ];
+export type { OpenAiHealth } from './openai/openai-health.js';

@@ -19,6 +19,7 @@ import { CallInProgress } from './call-in-progress.js';
 import { defaultTiming, type GatewayOptions } from './gateway-options.js';
 import { CallLedger } from './ledger/call-ledger.store.js';
 import type { CallOwner, ModelCallOutcome, ModelCallRequest } from './model-call.js';
+import type { OpenAiHealth } from './openai/openai-health.js';
 import { OpenAiEndpoint } from './openai/openai-endpoint.js';
 
 export class OpenAiGateway {
@@ -27,7 +28,7 @@ export class OpenAiGateway {
   readonly #endpoint: OpenAiEndpoint;
   readonly #ledger: CallLedger;
   /** Calls that are being carried through, requests on the wire that nobody waits for any more included (G4). */
-  readonly #busy = new Map<string, Promise<void>>();
+  readonly #busy = new Map<string, { readonly runId: string; readonly ended: Promise<void> }>();
 
   constructor(options: GatewayOptions) {
     this.#options = options;
@@ -56,13 +57,28 @@ export class OpenAiGateway {
     owner: CallOwner,
   ): Promise<ModelCallOutcome> {
     for (let other; (other = this.#busy.get(callId)) !== undefined;) {
-      await orAborted(other, owner.signal); // (G4)
+      await orAborted(other.ended, owner.signal); // (G4)
       if (owner.signal.aborted) break;
     }
     if (owner.signal.aborted) return { kind: 'aborted' };
     const outcome = this.#carryThrough(callId, request, owner);
-    this.#keepBusy(callId, outcome);
+    this.#keepBusy(callId, request.runId, outcome);
     return orAborted(outcome, owner.signal); // (G2)
+  }
+
+  /** How OpenAI has answered lately, as calls found it: nobody asks it just for this. */
+  health(): OpenAiHealth {
+    return this.#endpoint.health();
+  }
+
+  /**
+   * Resolves when nothing of the run is on its way to OpenAI any more, after at most `closeGraceMs`. For who gives a run back with
+   * its signal fired: the next owner would find a call in the middle of its sending, and could not know what became of it.
+   */
+  async offTheWire(runId: string): Promise<void> {
+    const calls = [...this.#busy.values()].filter((call) => call.runId === runId);
+    const over = AbortSignal.timeout(this.#timing.closeGraceMs);
+    await orAborted(Promise.all(calls.map(({ ended }) => ended)), over);
   }
 
   /** Lets requests on the wire finish, then cuts them. Fire the owners' signals first. */
@@ -86,7 +102,7 @@ export class OpenAiGateway {
     }).carryThrough();
   }
 
-  #keepBusy(callId: string, outcome: Promise<ModelCallOutcome>): void {
+  #keepBusy(callId: string, runId: string, outcome: Promise<ModelCallOutcome>): void {
     const ended = outcome.then(
       () => this.#busy.delete(callId),
       (error: unknown) => {
@@ -94,14 +110,11 @@ export class OpenAiGateway {
         this.#options.log.error({ callId, error }, 'a model call could not be carried through');
       },
     );
-    this.#busy.set(
-      callId,
-      ended.then(() => undefined),
-    );
+    this.#busy.set(callId, { runId, ended: ended.then(() => undefined) });
   }
 
   async #allIdle(): Promise<void> {
-    await Promise.all(this.#busy.values());
+    await Promise.all([...this.#busy.values()].map(({ ended }) => ended));
   }
 }
 

@@ -2,6 +2,7 @@
 import { Database } from './database.js';
 import type { MigrationClass } from './data-source.js';
 import { migrate } from './migrate.js';
+import type { Sql } from './sql.js';
 import { waitForPostgres } from './wait-for-postgres.js';
 
 export interface SchemaSpec {
@@ -47,26 +48,32 @@ export async function requireMigrated(
 ): Promise<void> {
   for (const spec of schemas) {
     await waitForPostgres(spec.url, waiting);
-    const missing = await missingMigrations(spec);
+    const missing = await missingFrom(spec);
     if (missing.length > 0) throw new MigrationsMissingError(spec.schema, missing);
   }
 }
 
-/** Names, in order; all of them where the schema is not there. */
-async function missingMigrations({ schema, url, migrations }: SchemaSpec): Promise<string[]> {
-  const wanted = migrations.map((migration) => new migration().name ?? migration.name);
+async function missingFrom({ url, ...spec }: SchemaSpec): Promise<string[]> {
   const database = new Database({ url, maxConnections: 1, applicationName: 'holdfast.migrations' });
   try {
-    const table = `${schema}.migrations`;
-    const found = await database.query<{ there: boolean }>(
-      'SELECT to_regclass($1) IS NOT NULL AS there',
-      [table],
-    );
-    if (!found.rows[0]?.there) return wanted;
-    const { rows } = await database.query<{ name: string }>(`SELECT name FROM ${table}`);
-    const ran = new Set(rows.map(({ name }) => name));
-    return wanted.filter((name) => !ran.has(name));
+    return await missingMigrations(database, spec);
   } finally {
     await database.close();
   }
+}
+
+/** Names, in order; all of them where the schema is not there. */
+export async function missingMigrations(
+  sql: Sql,
+  { schema, migrations }: Pick<SchemaSpec, 'schema' | 'migrations'>,
+): Promise<string[]> {
+  const wanted = migrations.map((migration) => new migration().name ?? migration.name);
+  const table = `${schema}.migrations`;
+  const found = await sql.query<{ there: boolean }>('SELECT to_regclass($1) IS NOT NULL AS there', [
+    table,
+  ]);
+  if (!found.rows[0]?.there) return wanted;
+  const { rows } = await sql.query<{ name: string }>(`SELECT name FROM ${table}`);
+  const ran = new Set(rows.map(({ name }) => name));
+  return wanted.filter((name) => !ran.has(name));
 }

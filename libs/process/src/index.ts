@@ -6,3 +6,4 @@ export { JsonLog } from './json-log.js';
 export { NestLog } from './nest-log.js';
 export * from './start-process.js';
 export * from './retention-settings.js';
+export * from './draining.js';

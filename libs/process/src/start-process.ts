@@ -20,8 +20,10 @@ export interface ProcessPlan {
   stop(): Promise<void>;
 }
 
+/** A process that has closed all it opened ends within this by itself. */
+const END_WITHIN_MS = 1_000;
 /** Past its grace a drain is stuck: better to end than to hang. */
-const STUCK_AFTER_GRACE_MS = 15_000;
+const STUCK_AFTER_GRACE_MS = 30_000;
 
 export async function startProcess(plan: ProcessPlan): Promise<void> {
   const { name, log } = plan;
@@ -38,7 +40,7 @@ export async function startProcess(plan: ProcessPlan): Promise<void> {
       plan.drainMs * 2 + STUCK_AFTER_GRACE_MS,
     ).unref();
     await plan.stop();
-    process.exit(exitCode);
+    endBy(exitCode, log);
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void shutDown(0));
   try {
@@ -53,6 +55,16 @@ export async function startProcess(plan: ProcessPlan): Promise<void> {
     log.error({ error, run: mendOf(error, plan.mends) }, `the ${name} could not start`);
     await shutDown(1);
   }
+}
+
+/** A process with nothing open ends by itself; one that does not has left something open, which is a bug: said, and ended. */
+function endBy(exitCode: number, log: FieldLog): void {
+  process.exitCode = exitCode;
+  setTimeout(() => {
+    const problem = [...new Set(process.getActiveResourcesInfo())].join(', ');
+    log.warn({ problem }, 'something was left open after the drain; ending anyway');
+    process.exit(exitCode);
+  }, END_WITHIN_MS).unref();
 }
 
 function mendOf(error: unknown, mends: ProcessPlan['mends']): string | undefined {

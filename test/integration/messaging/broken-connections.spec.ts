@@ -4,7 +4,13 @@
  */
 import net from 'node:net';
 import type { KafkaConfig } from 'kafkajs';
-import { Consumer, KafkaConnection, OutboxRelay, type ReceivedMessage } from '#libs/messaging';
+import {
+  Consumer,
+  consumerProblem,
+  KafkaConnection,
+  OutboxRelay,
+  type ReceivedMessage,
+} from '#libs/messaging';
 import {
   aMessage,
   Collected,
@@ -186,10 +192,12 @@ it('consumes on by itself after Kafka was away, and loses nothing', async () => 
     );
   await send(0);
   await seen.reaches(10);
+  expect(consumerProblem(consumer.status())).toBeNull();
   network.state = 'refused';
   network.cut();
   await send(10);
   await pauseFor(8_000); // longer than the session: the group has thrown this member out
+  expect(consumerProblem(consumer.status())).toMatch(/^Kafka has not answered for [78] s/);
   await send(20);
   network.state = 'good';
   await eventually(
@@ -201,7 +209,9 @@ it('consumes on by itself after Kafka was away, and loses nothing', async () => 
     () => stack.committed('broken', WORK),
     (offsets) => Object.values(offsets).includes('30'),
   );
+  expect(consumerProblem(consumer.status())).toBeNull();
   await consumer.stop({ graceMs: 1_000 });
+  expect(consumerProblem(consumer.status())).toMatch(/^has left its group/);
 });
 
 it('settles what is in hand while Kafka is away, however often its client starts again', async () => {

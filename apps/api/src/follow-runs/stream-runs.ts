@@ -54,7 +54,10 @@ export async function* streamRuns(
     });
     const news = await hub.nextOf(watches, AbortSignal.any([signal, beat]));
     if (news.length === 0) {
-      if (!beat.aborted) return; // (S4) client gone, or draining
+      if (!beat.aborted) {
+        yield goodbye(); // (S4) for a client that is still there: draining
+        return;
+      }
       yield ': heartbeat\n\n'; // (S2)
       continue;
     }
@@ -73,6 +76,12 @@ export async function* streamRuns(
       }
     }
   }
+}
+
+/** Not all at the same moment: those of one replica come back to the others. */
+function goodbye(): string {
+  const retryMs = Math.round(RECONNECT_MS * (0.5 + Math.random()));
+  return `: this server is going down; come back with Last-Event-ID\nretry: ${retryMs}\n\n`;
 }
 
 /** What a listener in a page hears of a view that was revised. */

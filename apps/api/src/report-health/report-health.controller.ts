@@ -5,15 +5,24 @@ import {
   type HealthCheckResult,
 } from '@nestjs/terminus';
 import type { FastifyReply } from 'fastify';
-import { KafkaTransportStrategy, OutboxRelay } from '#libs/messaging';
-import { Database } from '#libs/postgres';
+import {
+  consumerProblem,
+  KafkaTransportStrategy,
+  lagOf,
+  outboxProblem,
+  OutboxRelay,
+} from '#libs/messaging';
+import { Database, databaseProblem, migrationsProblem } from '#libs/postgres';
+import { Draining } from '#libs/process';
 import { CONTENT_DATABASE } from '../connections.module.js';
-
-const PING_TIMEOUT_MS = 2_000;
+import { COMMANDS_CONSUMER } from '../consumers.js';
+import { schemasOf } from '../schema/index.js';
+import { API_SETTINGS, type ApiSettings } from '../settings.js';
 
 /**
- * For whatever runs the process. Readiness asks "can it take requests?": that needs Postgres, and the content store's. Kafka away is `degraded`, not
- * down: runs are accepted all the same and wait in the outbox. OpenAI is not asked at all.
+ * For whatever runs the process; what is not well says why in words. Readiness asks "can it take requests?": that needs Postgres,
+ * its schemas and the content store, and no drain. Kafka away is `degraded`, not down: runs are accepted all the same and wait in
+ * the outbox. OpenAI is the processor's: it is not asked.
  */
 @Controller()
 export class ReportHealthController {
@@ -23,7 +32,10 @@ export class ReportHealthController {
     private readonly database: Database,
     @Inject(CONTENT_DATABASE) private readonly contentDatabase: Database,
     private readonly relay: OutboxRelay,
-    private readonly consumer: KafkaTransportStrategy,
+    private readonly events: KafkaTransportStrategy,
+    @Inject(COMMANDS_CONSUMER) private readonly commands: KafkaTransportStrategy,
+    private readonly draining: Draining,
+    @Inject(API_SETTINGS) private readonly settings: ApiSettings,
   ) {}
 
   /** The process runs and its event loop turns. */
@@ -35,17 +47,25 @@ export class ReportHealthController {
   @Get('readyz')
   ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<HealthCheckResult> {
     return this.check(reply, [
-      () => this.ping('postgres', this.database),
-      () => this.ping('content', this.contentDatabase),
+      () => this.needed('postgres', databaseProblem(this.database)),
+      () => this.needed('content', databaseProblem(this.contentDatabase)),
+      () => this.needed('migrations', this.schemasProblem()),
+      () => this.needed('draining', Promise.resolve(this.draining.problem)),
       () => this.publishing(),
-      () => this.projecting(),
+      () => this.consuming('kafka', this.events, 'views may be behind'),
+      () => this.consuming('commands', this.commands, 'requests over Kafka wait'),
     ]);
   }
 
-  /** It has come up once: Postgres answers and the consumer has had its first assignment. */
+  /** It has come up once: Postgres answers, schemas are there, and both consumers have had an assignment. */
   @Get('startupz')
   started(@Res({ passthrough: true }) reply: FastifyReply): Promise<HealthCheckResult> {
-    return this.check(reply, [() => this.ping('postgres', this.database), () => this.assigned()]);
+    return this.check(reply, [
+      () => this.needed('postgres', databaseProblem(this.database)),
+      () => this.needed('migrations', this.schemasProblem()),
+      () => this.needed('kafka', Promise.resolve(notAssignedYet(this.events))),
+      () => this.needed('commands', Promise.resolve(notAssignedYet(this.commands))),
+    ]);
   }
 
   private async check(
@@ -62,31 +82,45 @@ export class ReportHealthController {
     }
   }
 
-  private ping(name: 'postgres' | 'content', database: Database) {
-    return this.indicators
-      .check(name)
-      .attempt(async () => void (await database.query('SELECT 1')))
-      .withTimeout(PING_TIMEOUT_MS);
+  private async needed(name: string, asked: Promise<string | null>) {
+    const problem = await asked;
+    const indicator = this.indicators.check(name);
+    return problem === null ? indicator.up() : indicator.down(problem);
   }
 
-  private publishing() {
-    const { leading, failure } = this.relay.status();
+  private schemasProblem(): Promise<string | null> {
+    const databases: Readonly<Record<string, Database>> = { content: this.contentDatabase };
+    return migrationsProblem(
+      schemasOf(this.settings).map(({ schema, migrations }) => ({
+        ...{ schema, migrations },
+        database: databases[schema] ?? this.database,
+      })),
+    );
+  }
+
+  private async publishing() {
+    const status = this.relay.status();
+    const oldestMs = Math.round(await this.relay.oldestMs().catch(() => 0)); // `postgres` tells of it
+    const problem = outboxProblem(status, oldestMs);
+    const facts = { leading: status.leading, oldestMs };
     const indicator = this.indicators.check('outbox');
-    return failure === null ? indicator.up({ leading }) : indicator.degraded(failure);
+    return problem === null
+      ? indicator.up(facts)
+      : indicator.degraded({ message: problem, ...facts });
   }
 
-  private projecting() {
-    const status = this.consumer.consumerStatus();
-    const indicator = this.indicators.check('kafka');
-    if (!status?.joined)
-      return indicator.degraded('the consumer has no assignment: views may be behind');
-    const lag = status.partitions.reduce((sum, partition) => sum + (partition.lag ?? 0), 0);
-    return indicator.up({ lag });
+  private consuming(name: string, consumer: KafkaTransportStrategy, consequence: string) {
+    const status = consumer.consumerStatus();
+    const problem = consumerProblem(status);
+    const lag = lagOf(status);
+    const indicator = this.indicators.check(name);
+    return problem === null
+      ? indicator.up({ lag })
+      : indicator.degraded({ message: `${problem}; ${consequence}`, lag });
   }
+}
 
-  private assigned() {
-    const indicator = this.indicators.check('kafka');
-    const epoch = this.consumer.consumerStatus()?.assignmentEpoch ?? 0;
-    return epoch > 0 ? indicator.up() : indicator.down('the consumer has had no assignment yet');
-  }
+function notAssignedYet(consumer: KafkaTransportStrategy): string | null {
+  const epoch = consumer.consumerStatus()?.assignmentEpoch ?? 0;
+  return epoch > 0 ? null : 'no assignment yet';
 }

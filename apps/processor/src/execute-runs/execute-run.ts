@@ -5,6 +5,7 @@
  * (E2) A pass goes over the steps in order and skips what is check-pointed; finished model calls are never repeated.
  * (E3) Every pass ends in one decision: done, wait here, later, a person, or never.
  * (E4) The run's own deadline is wall-clock and always wins.
+ * (E5) A run is given back when nothing of it is on its way to OpenAI: the next owner finds a result, or a call to pick up.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { defaultRetryPolicy, type RetryPolicy } from '#libs/domain';
@@ -69,6 +70,7 @@ async function settle(
   outcome: FinalOutcome | { readonly kind: 'lost' },
 ): Promise<void> {
   if (outcome.kind === 'lost') return; // (E1)
+  if (outcome.kind === 'released') await tools.gateway.offTheWire(lease.claim.run.run_id); // (E5)
   tellOutcome(outcome);
   lease.settling();
   const written = await tools.moves.move(lease.claim, outcome);

@@ -10,7 +10,7 @@ import type { RunMovesStore } from './run-moves.store.js';
 export interface ExecuteTools {
   readonly workflows: WorkflowCatalogue;
   readonly contents: ContentStore;
-  readonly gateway: Pick<OpenAiGateway, 'callModel'>;
+  readonly gateway: Pick<OpenAiGateway, 'callModel' | 'offTheWire'>;
   /** For reading the call ledger. */
   readonly database: Database;
   readonly checkPoints: CheckPointsStore;

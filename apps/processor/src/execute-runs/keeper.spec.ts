@@ -232,3 +232,20 @@ describe('stopping all work', () => {
     expect(reasonOf(lease)).toBe('deadline_passed');
   });
 });
+
+it('says for how long leases could not be renewed, and no more once they are, or none is held', async () => {
+  const lease = hold('a');
+  await pass(3_500);
+  expect(keeper.problem).toBeNull();
+  leases.answer = () => Promise.reject(new Error('Postgres is away'));
+  await pass(5_000);
+  expect(keeper.problem).toMatch(/^leases could not be renewed for [1-5] s/);
+  leases.answer = renewAll;
+  await pass(3_500);
+  expect(keeper.problem).toBeNull();
+  leases.answer = () => Promise.reject(new Error('Postgres is away'));
+  await pass(4_000);
+  keeper.letGo(lease);
+  await pass(500);
+  expect(keeper.problem).toBeNull();
+});

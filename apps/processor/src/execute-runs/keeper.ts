@@ -50,6 +50,7 @@ export class Keeper {
   private readonly stopping = new AbortController();
   private running: Promise<void> = Promise.resolve();
   private renewing = false;
+  private failingSinceMs: number | null = null;
 
   constructor(
     private readonly store: LeasesStore,
@@ -90,12 +91,21 @@ export class Keeper {
     return this.held.size;
   }
 
+  /** In words: work is about to be stopped, or was, because leases could not be renewed; null: they are. */
+  get problem(): string | null {
+    const { failingSinceMs } = this;
+    if (failingSinceMs === null) return null;
+    const seconds = Math.round((performance.now() - failingSinceMs) / 1_000);
+    return `leases could not be renewed for ${seconds} s: work in hand is stopped before they run out`;
+  }
+
   private async keep(signal: AbortSignal): Promise<void> {
     let sentAtMs = performance.now();
     let renewal = Promise.resolve();
     while (!signal.aborted) {
       await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
       this.abortOutlived(); // (K2)
+      if (this.held.size === 0) this.failingSinceMs = null; // nothing to renew, nothing to lose
       if (performance.now() - sentAtMs < this.timing.renewMs || this.held.size === 0) continue;
       if (this.renewing) continue;
       sentAtMs = performance.now();
@@ -110,8 +120,10 @@ export class Keeper {
     this.renewing = true;
     try {
       const answers = await this.store.renew(leases.map(({ claim }) => claim)); // (K1)
+      this.failingSinceMs = null;
       this.take(answers, leases, sentAtMs);
     } catch (error) {
+      this.failingSinceMs ??= sentAtMs;
       this.log.warn({ error }, 'leases could not be renewed; trying again');
     } finally {
       this.renewing = false;

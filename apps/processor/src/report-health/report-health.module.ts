@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { TerminusModule } from '@nestjs/terminus';
 import { AdmitRunsModule } from '../admit-runs/admit-runs.module.js';
 import { ExecuteRunsModule } from '../execute-runs/execute-runs.module.js';
+import { Keeper } from '../execute-runs/keeper.js';
 import { RunSlots } from '../execute-runs/run-slots.js';
 import { RescueRunsModule } from '../rescue-runs/rescue-runs.module.js';
 import { Rescuer } from '../rescue-runs/rescuer.js';
@@ -19,9 +20,10 @@ import { WORK_FACTS, type WorkFacts } from './work-facts.js';
   providers: [
     {
       provide: WORK_FACTS,
-      inject: [RunSlots, Rescuer],
-      useFactory: (slots: RunSlots, rescuer: Rescuer): WorkFacts => ({
+      inject: [RunSlots, Rescuer, Keeper],
+      useFactory: (slots: RunSlots, rescuer: Rescuer, keeper: Keeper): WorkFacts => ({
         inHand: () => slots.inUse,
+        leasesProblem: () => keeper.problem,
         rescued: () => rescuer.count,
       }),
     },

@@ -37,6 +37,8 @@ export interface PartitionStatus {
 
 export interface ConsumerStatus {
   readonly joined: boolean;
+  /** Since Kafka last answered a fetch or a heartbeat; 0 before the first assignment. */
+  readonly silentMs: number;
   /** Grows with every assignment this member got. */
   readonly assignmentEpoch: number;
   readonly partitions: readonly PartitionStatus[];

@@ -47,6 +47,7 @@ export class ConsumerRuntime {
   private readonly stopping = new AbortController();
   private stopped: Promise<void> | null = null;
   private dead = false;
+  private heardAtMs: number | null = null;
   private inWork = 0;
   private onIdle: (() => void) | null = null;
   private faults = 0;
@@ -65,6 +66,7 @@ export class ConsumerRuntime {
       ...options,
       onJoin: (memberId, partitions) => this.onJoin(memberId, partitions),
       onBatch: (batch) => this.onBatch(batch),
+      onHeard: () => (this.heardAtMs = performance.now()),
       onDead: (error) => this.onDead(error),
     });
     this.commits = new OffsetCommits(
@@ -97,6 +99,7 @@ export class ConsumerRuntime {
     const { epoch, partitions } = this.assignment;
     return {
       joined: epoch > 0 && !this.dead && !this.stopping.signal.aborted,
+      silentMs: this.heardAtMs === null ? 0 : performance.now() - this.heardAtMs,
       assignmentEpoch: epoch,
       inWork: this.inWork,
       waiting: this.handOver.waiting,

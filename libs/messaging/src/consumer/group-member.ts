@@ -45,6 +45,8 @@ export interface GroupMemberOptions {
   ) => void;
   /** Synchronous by contract: one awaited slow handler stops all fetching from that broker. */
   readonly onBatch: (batch: Batch) => void;
+  /** Kafka has answered: a fetch, empty ones too, or a heartbeat. */
+  readonly onHeard: () => void;
   /** It is over and will not come back. Called at most once. */
   readonly onDead: (error: Error) => void;
 }
@@ -173,12 +175,14 @@ export class GroupMember {
 
   /** Resolves with what ended the client, or when the member leaves. */
   private async runUntilItFails(client: KafkaConsumer): Promise<Failure> {
-    const { onJoin, onBatch } = this.options;
+    const { onJoin, onBatch, onHeard } = this.options;
     const ended = Promise.withResolvers<Failure>();
     this.passes = false;
     client.on(client.events.GROUP_JOIN, ({ payload }) => {
       this.guard(() => onJoin(payload.memberId, payload.memberAssignment));
     });
+    client.on(client.events.FETCH, onHeard);
+    client.on(client.events.HEARTBEAT, onHeard);
     client.on(client.events.CRASH, ({ payload }) => {
       ended.resolve({ error: payload.error, passes: this.passes });
     });

@@ -141,6 +141,11 @@ export class OutboxRelay {
     return this.store.backlog(this.options.database);
   }
 
+  /** How long the oldest message has waited, whoever leads; 0 when there is none. */
+  oldestMs(): Promise<number> {
+    return this.store.oldestMs(this.options.database);
+  }
+
   private drained(): Promise<void> {
     return new Promise((resolve) => {
       this.onDrained = resolve;
@@ -171,6 +176,7 @@ export class OutboxRelay {
       }
     } finally {
       this.term = null;
+      this.failure = null; // from now on it is the next leader's to tell
     }
   }
 

@@ -21,7 +21,7 @@ export interface OutboxBacklog {
 /** What a relay reads and writes. `sql` is its session, with synchronous_commit off. */
 export class RelayStore {
   private readonly statements: Record<
-    'read' | 'remove' | 'park' | 'lastSeq' | 'ids' | 'backlog',
+    'read' | 'remove' | 'park' | 'lastSeq' | 'ids' | 'backlog' | 'oldest',
     Statement
   >;
 
@@ -34,6 +34,7 @@ export class RelayStore {
       lastSeq: named('last_seq', lastSeqSql(schema)),
       ids: named('ids', IDS_SQL),
       backlog: named('backlog', backlogSql(schema)),
+      oldest: named('oldest', oldestSql(schema)),
     };
   }
 
@@ -71,6 +72,12 @@ export class RelayStore {
     const [seq, xid] = [last.rows[0], ids.rows[0]];
     if (!seq || !xid) throw new Error('The outbox horizon statements returned no row');
     return { lastSeq: seq.last_seq, oldestRunningXid: xid.oldest, nextXid: xid.next };
+  }
+
+  /** How long the oldest row that is not parked has waited; 0 when there is none. */
+  async oldestMs(sql: Sql): Promise<number> {
+    const { rows } = await sql.query<{ oldest_ms: number }>(this.statements.oldest);
+    return Math.max(0, rows[0]?.oldest_ms ?? 0);
   }
 
   async backlog(sql: Sql): Promise<OutboxBacklog> {
@@ -118,6 +125,11 @@ const lastSeqSql = (schema: string) => `
 const IDS_SQL = `
   SELECT pg_snapshot_xmin(snapshot)::text::bigint AS oldest, pg_snapshot_xmax(snapshot)::text::bigint AS next
   FROM pg_current_snapshot() snapshot`;
+
+/** By the primary key: its cost does not grow with the rows that wait. */
+const oldestSql = (schema: string) => `
+  SELECT (extract(epoch FROM clock_timestamp() - o.appended_at) * 1000)::float8 AS oldest_ms
+  FROM ${schema}.outbox o WHERE ${notHeldBack(schema)} ORDER BY o.seq LIMIT 1`;
 
 const backlogSql = (schema: string) => `
   SELECT count(*) FILTER (WHERE sendable) AS pending, count(*) FILTER (WHERE NOT sendable) AS parked,

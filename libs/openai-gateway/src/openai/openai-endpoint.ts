@@ -14,6 +14,7 @@ import type { NoAnswer } from '../classify/call-fact.js';
 import { readCode } from '../classify/safe-text.js';
 import type { Exchange } from './exchange.js';
 import { exchangeSpan, tellExchange } from './exchange-span.js';
+import { OpenAiAnswers, type OpenAiHealth } from './openai-health.js';
 import {
   clientRequestIdHeader,
   type Wire,
@@ -35,6 +36,7 @@ export interface ExchangeLimits {
 export class OpenAiEndpoint {
   readonly #wireFetch: WireFetch;
   readonly #client: OpenAI;
+  readonly #answers = new OpenAiAnswers();
 
   constructor({ baseUrl, apiKey, ...wireOptions }: EndpointOptions) {
     this.#wireFetch = new WireFetch(wireOptions);
@@ -69,6 +71,10 @@ export class OpenAiEndpoint {
     );
   }
 
+  health(): OpenAiHealth {
+    return this.#answers.health();
+  }
+
   close(): Promise<void> {
     return this.#wireFetch.close();
   }
@@ -83,6 +89,7 @@ export class OpenAiEndpoint {
     return inSpan(plan, async (span) => {
       const exchange = await this.#watched(limits, call);
       tellExchange(span, exchange);
+      if (!limits.signal?.aborted) this.#answers.note(exchange);
       return exchange;
     });
   }

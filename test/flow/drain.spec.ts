@@ -1,0 +1,170 @@
+/**
+ * SIGTERM, with work in hand. Real: api and processors as processes of their own, Postgres, Kafka, the OpenAI SDK over HTTP.
+ * Stands in: the simulator for OpenAI, with a charge counter.
+ */
+import { randomUUID } from 'node:crypto';
+import type { RunView } from '#libs/contracts';
+import { uuidOf, type RunId } from '#libs/domain';
+import type { AppProcess } from '../support/app-process.js';
+import { eventually } from '../support/eventually.js';
+import { openFlow, type Flow } from '../support/flow.js';
+import { storyOf } from '../support/run-story.js';
+
+let flow: Flow;
+beforeAll(async () => {
+  flow = await openFlow({ env: { LOG_LEVEL: 'info', API_DRAIN_MS: '60000' } });
+});
+afterAll(async () => flow?.close());
+afterEach(async () => flow.simulator.clearScript());
+
+describe('a processor with calls in flight', () => {
+  it.each([
+    ['answer', 'background', 'picked up by its id'],
+    ['quick-answer', 'foreground', 'read from the ledger, where the one that left wrote it'],
+  ])(
+    'and 1 s of grace gives its runs back, attempt unchanged; %s: the %s call is %s',
+    async (workflow) => {
+      const leaving = await onlyProcessor({ PROCESSOR_DRAIN_MS: '1000' });
+      const { id, taken } = await slowRun(workflow, 4_000);
+      await taken;
+      const stopped = leaving.stop();
+      await notReady(leaving);
+      const next = await flow.scene.startProcessor();
+      expect(await stopped).toEqual({ code: 0, signal: null });
+      expectNothingLeftOpen(leaving);
+
+      await flow.runs.completion(id);
+      expect(await workersOf(id)).toEqual([
+        { pid: leaving.pid, outcome: 'released' },
+        { pid: next.pid, outcome: 'completed' },
+      ]);
+      await expectPaidOnce(id);
+      expect((await flow.runs.view(id)).run).toMatchObject({ attempt: 1, failure: null });
+    },
+    60_000,
+  );
+
+  it('and 60 s of grace finishes them, takes no new ones, and ends as soon as it is done', async () => {
+    const leaving = await onlyProcessor({ PROCESSOR_DRAIN_MS: '60000' });
+    const { id, taken } = await slowRun('answer', 4_000);
+    await taken;
+    const stoppedAtMs = performance.now();
+    const stopped = leaving.stop();
+    await notReady(leaving);
+    const later = await flow.runs.ask('And who takes this one?');
+    const next = await flow.scene.startProcessor();
+    expect(await stopped).toEqual({ code: 0, signal: null });
+    expect(performance.now() - stoppedAtMs).toBeLessThan(20_000);
+    expectNothingLeftOpen(leaving);
+
+    await flow.runs.completion(later.id);
+    expect(await workersOf(id)).toEqual([{ pid: leaving.pid, outcome: 'completed' }]);
+    expect(await workersOf(later.id)).toEqual([{ pid: next.pid, outcome: 'completed' }]);
+    await expectPaidOnce(id);
+  }, 60_000);
+});
+
+describe('an api with streams and waits open', () => {
+  it('ends both at once, far inside its 60 s of grace, with a hint to come back and a 202; what it accepted is published', async () => {
+    const { id } = await slowRun('answer', 3_000);
+    const { scene } = flow;
+    const stream = await fetch(`${scene.apiUrl}/v1/runs/${id}/events`, {
+      headers: { Accept: 'text/event-stream' },
+    });
+    const waiting = submit({ Prefer: 'wait=30' }, 3_000);
+    await eventually('the waiting run is accepted', async () => {
+      const { rows } = await flow.database.query(`SELECT FROM api.runs WHERE ended_at IS NULL`);
+      return rows.length === 2;
+    });
+    const stoppedAtMs = performance.now();
+    const stopped = scene.api.stop();
+    const told = await stream.text();
+    const answer = await waiting;
+    expect(await stopped).toEqual({ code: 0, signal: null });
+    expect(performance.now() - stoppedAtMs).toBeLessThan(15_000);
+    expectNothingLeftOpen(scene.api);
+
+    expect(told).toMatch(/: this server is going down[^\n]*\nretry: \d+\n\n$/);
+    expect(answer.status).toBe(202);
+    expect(answer.headers.get('preference-applied')).toBe('wait=30');
+    const view = (await answer.json()) as RunView;
+    expect(['queued', 'running']).toContain(view.status);
+    await expect(fetch(`${scene.apiUrl}/livez`)).rejects.toThrow();
+
+    for (const runId of [id, view.id]) {
+      await flow.watch.first('completion', (record) => {
+        return (
+          record.key?.toString() === runId &&
+          String(record.headers['ce_type']).includes('completed')
+        );
+      });
+      await expectPaidOnce(runId);
+    }
+    await flow.published();
+    expect((await storyOf(flow.watch, view.id)).at(-1)?.name).toBe('RunCompleted');
+  }, 60_000);
+});
+
+/** One that has just started; all others are gone. */
+async function onlyProcessor(env: Record<string, string>): Promise<AppProcess> {
+  const others = [...flow.scene.processors];
+  const processor = await flow.scene.startProcessor(env);
+  await Promise.all(others.map((other) => other.killHard()));
+  return processor;
+}
+
+/** `taken` resolves when OpenAI has its call. */
+async function slowRun(workflow: string, answerAfterMs: number) {
+  const view = (await (await submit({}, answerAfterMs, workflow)).json()) as RunView;
+  const taken = () =>
+    eventually(`OpenAI has the call of ${view.id}`, async () => {
+      const [call] = await flow.simulator.callsOf(view.id);
+      return call?.responseId;
+    });
+  return { id: view.id, taken: taken() };
+}
+
+async function submit(
+  headers: Record<string, string>,
+  answerAfterMs: number,
+  workflow = 'answer',
+): Promise<Response> {
+  const question = `Question ${randomUUID()}?`;
+  const fault = { kind: 'latency', ms: answerAfterMs } as const;
+  await flow.simulator.script({ match: { inputIncludes: question }, fault });
+  return fetch(`${flow.scene.apiUrl}/v1/runs`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', 'Idempotency-Key': randomUUID(), ...headers },
+    body: JSON.stringify({ workflow, input: { question } }),
+  });
+}
+
+async function notReady(app: AppProcess): Promise<void> {
+  const origin = /http:\/\/127\.0\.0\.1:\d+/.exec(await app.ready())?.[0] ?? '';
+  const body = await eventually('readiness says that it drains', async () => {
+    const answer = await fetch(`${origin}/readyz`);
+    return answer.status === 503 && ((await answer.json()) as { error: object });
+  });
+  expect(body.error).toMatchObject({
+    draining: { status: 'down', message: expect.stringContaining('draining') as string },
+  });
+}
+
+function expectNothingLeftOpen(app: AppProcess): void {
+  expect(app.output()).toContain('drained');
+  expect(app.output()).not.toContain('left open');
+}
+
+async function expectPaidOnce(runId: string): Promise<void> {
+  expect(Object.values(await flow.simulator.chargesOf(runId))).toEqual([1]);
+  expect(await flow.simulator.callsOf(runId)).toHaveLength(1);
+}
+
+/** Who carried the run, in order, and how it left each. */
+async function workersOf(runId: string): Promise<object[]> {
+  const { rows } = await flow.database.query<{ worker: string; outcome: string }>(
+    `SELECT worker, outcome FROM processor.attempts WHERE run_id = $1 ORDER BY fence`,
+    [uuidOf(runId as RunId)],
+  );
+  return rows.map(({ worker, outcome }) => ({ pid: Number(worker.split('.').at(-2)), outcome }));
+}
