@@ -121,16 +121,43 @@ describe.each(['put', 'putStream', 'describe'] as const)(
   },
 );
 
-it('that is needed anew while a holder thinks is not let go of', async () => {
-  const { ref } = await store.put('t', randomBytes(9), text);
-  await hoursPass(25);
-  for (const holder of ['api', 'processor'] as const) {
+it.each([
+  ['api', 'processor'],
+  ['processor', 'api'],
+] as const)(
+  'that is needed anew while the %s thinks is not let go of by it',
+  async (holder, other) => {
+    const { ref } = await store.put('t', randomBytes(9), text);
+    await hoursPass(25);
     await store.letGo(holder, look, async () => {
       await store.describe('t', [ref]); // a run names it, after the holder has looked for such runs
       return new Map();
     });
+    await hoursPass(25);
+    await store.letGo(other, look, nobody);
+    expect(await store.collectLetGo()).toBe(0);
+  },
+);
+
+it('put again, and removed just after it was found to be there, is stored anew', async () => {
+  const bytes = randomBytes(100);
+  const { ref } = await store.put('t', bytes, text);
+  let isFound = false;
+  class Interrupted extends Database {
+    override async query<Row>(...args: Parameters<Database['query']>) {
+      const rows = await super.query<Row>(...args);
+      if (typeof args[0] === 'object' && args[0].name === 'content.put_small' && !isFound) {
+        isFound = true;
+        await database.query('DELETE FROM content.contents');
+      }
+      return rows;
+    }
   }
-  expect(await store.collectLetGo()).toBe(0);
+  const interrupted = new Interrupted({ url: fresh.url, applicationName: 'interrupted' });
+  await new ContentStore(interrupted).put('t', bytes, text);
+  await interrupted.close();
+  expect(isFound).toBe(true);
+  expect(Buffer.from((await store.get('t', ref)).bytes)).toEqual(bytes);
 });
 
 it('stays for those who describe it in the middle of a storm of collectors', async () => {
