@@ -30,6 +30,8 @@ module.exports = {
     { name: 'gateway-knows-openai-not-runs', severity: 'error', from: { path: lib('openai-gateway') }, to: { path: '^libs/(contracts|workflows|messaging|content)/' } },
     { name: 'content-knows-only-postgres', severity: 'error', from: { path: lib('content') }, to: { path: '^libs/(?!content|postgres)' } },
     { name: 'postgres-stands-alone', severity: 'error', from: { path: lib('postgres') }, to: { path: '^libs/(?!postgres)' } },
+    { name: 'metrics-stand-alone', severity: 'error', from: { path: lib('metrics') }, to: { path: '^libs/(?!metrics)' } },
+    { name: 'prom-client-only-in-metrics', severity: 'error', from: { path: '^(apps|libs)/', pathNot: lib('metrics') }, to: { path: npm('prom-client') } },
     { name: 'process-stands-alone', severity: 'error', from: { path: lib('process') }, to: { path: '^libs/(?!process)' } },
     { name: 'tracing-stands-alone', severity: 'error', from: { path: lib('tracing') }, to: { path: '^libs/(?!tracing)' } },
     { name: 'opentelemetry-only-in-tracing', severity: 'error', from: { path: '^(apps|libs)/', pathNot: lib('tracing') }, to: { path: npm('@opentelemetry') } },

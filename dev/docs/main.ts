@@ -9,6 +9,7 @@ import { apiDocuments, jsonPage } from './api-documents.js';
 import { databasePage } from './database-page.js';
 import { withFreshDatabase } from './fresh-database.js';
 import { retentionPage } from './retention.js';
+import { metricsPage } from './metrics-page.js';
 import { runLifecyclePage } from './run-lifecycle.js';
 
 const isCheck = process.argv.includes('--check');
@@ -17,6 +18,7 @@ const pages: Readonly<Record<string, () => string | Promise<string>>> = {
   ...(!isCheck && { 'docs/database.md': () => withFreshDatabase(databasePage) }),
   'docs/retention.md': retentionPage,
   'docs/run-lifecycle.md': runLifecyclePage,
+  'docs/metrics.md': metricsPage,
   ...Object.fromEntries(
     Object.entries(apiDocuments).map(([page, document]) => [
       page,

@@ -8,6 +8,7 @@ import type { JsonLog } from '#libs/process';
 import { ProjectRunsModule } from './project-runs/project-runs.module.js';
 import { RemoveExpiredModule } from './remove-expired/remove-expired.module.js';
 import { ReportHealthModule } from './report-health/report-health.module.js';
+import { ReportMetricsModule } from './report-metrics/report-metrics.module.js';
 import type { ApiSettings } from './settings.js';
 import { SubmitRunsModule } from './submit-runs/submit-runs.module.js';
 
@@ -25,6 +26,7 @@ export class ApiModule {
         FollowRunsModule,
         RemoveExpiredModule,
         ReportHealthModule.of(ProjectRunsModule, SubmitRunsModule),
+        ReportMetricsModule,
         DescribeApiModule,
       ],
       providers: [Drain],

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { Global, Module, type DynamicModule } from '@nestjs/common';
 import { ContentStore } from '#libs/content';
+import { PrometheusMetrics } from '#libs/metrics';
 import { KafkaConnection, Outbox, OutboxRelay } from '#libs/messaging';
 import { Database, Notifications } from '#libs/postgres';
 import { Draining, JsonLog } from '#libs/process';
@@ -27,6 +28,7 @@ export class ConnectionsModule {
     const providers = [
       { provide: API_SETTINGS, useValue: settings },
       { provide: JsonLog, useValue: log },
+      { provide: PrometheusMetrics, useFactory: () => new PrometheusMetrics('api') },
       { provide: ON_FATAL, useValue: onFatal },
       { provide: Draining, useFactory: () => new Draining() },
       { provide: Database, useFactory: () => database(settings.databaseUrl) },

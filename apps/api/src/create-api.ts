@@ -4,11 +4,13 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { connectKafkaTransport, KafkaTransportStrategy } from '#libs/messaging';
+import { PrometheusMetrics } from '#libs/metrics';
 import { ApiModule } from './api.module.js';
 import type { OnFatal } from './connections.module.js';
 import { COMMANDS_CONSUMER } from './consumers.js';
 import { readJsonBody } from './json-body.js';
 import { NestLog, type JsonLog } from '#libs/process';
+import { timeRequests } from './report-metrics/time-requests.js';
 import { ProblemFilter, sendProblem } from './problem.filter.js';
 import { RouteTable } from './route-table.js';
 import type { ApiSettings } from './settings.js';
@@ -31,6 +33,7 @@ export async function createApi(
     adapter,
     { bodyParser: false, logger: new NestLog(log), abortOnError: false },
   );
+  timeRequests(adapter.getInstance(), app.get(PrometheusMetrics));
   app.useGlobalFilters(new ProblemFilter(routes, log));
   connectKafkaTransport(app, app.get(KafkaTransportStrategy));
   connectKafkaTransport(app, app.get<KafkaTransportStrategy>(COMMANDS_CONSUMER));

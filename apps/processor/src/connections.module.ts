@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { Global, Module, type DynamicModule } from '@nestjs/common';
 import { ContentStore } from '#libs/content';
+import { PrometheusMetrics } from '#libs/metrics';
 import { KafkaConnection, Outbox, OutboxRelay } from '#libs/messaging';
 import { OpenAiGateway } from '#libs/openai-gateway';
 import { Database, Notifications } from '#libs/postgres';
@@ -31,6 +32,7 @@ export class ConnectionsModule {
     const providers = [
       { provide: PROCESSOR_SETTINGS, useValue: settings },
       { provide: JsonLog, useValue: log },
+      { provide: PrometheusMetrics, useFactory: () => new PrometheusMetrics('processor') },
       { provide: ON_FATAL, useValue: onFatal },
       { provide: Draining, useFactory: () => new Draining() },
       { provide: OWNER, useValue: owner },
@@ -43,13 +45,14 @@ export class ConnectionsModule {
       },
       {
         provide: OpenAiGateway,
-        inject: [Database],
-        useFactory: (processor: Database) =>
+        inject: [Database, PrometheusMetrics],
+        useFactory: (processor: Database, metrics: PrometheusMetrics) =>
           new OpenAiGateway({
             database: processor,
             baseUrl: settings.openaiBaseUrl,
             apiKey: settings.openaiApiKey,
             log,
+            metrics,
           }),
       },
       {

@@ -6,6 +6,7 @@ import { Drain } from './drain.js';
 import { ExecuteRunsModule } from './execute-runs/execute-runs.module.js';
 import { RemoveExpiredModule } from './remove-expired/remove-expired.module.js';
 import { ReportHealthModule } from './report-health/report-health.module.js';
+import { ReportMetricsModule } from './report-metrics/report-metrics.module.js';
 import { RescueRunsModule } from './rescue-runs/rescue-runs.module.js';
 import type { ProcessorSettings } from './settings.js';
 
@@ -22,6 +23,7 @@ export class ProcessorModule {
         RescueRunsModule,
         RemoveExpiredModule,
         ReportHealthModule,
+        ReportMetricsModule,
       ],
       providers: [Drain],
     };

@@ -62,3 +62,4 @@ export { KafkaRecordContext } from './nest/kafka-record-context.js';
 export { KeepCauseFilter } from './nest/keep-cause.filter.js';
 export { connectKafkaTransport } from './nest/connect-kafka-transport.js';
 export { consumerProblem, lagOf, outboxProblem } from './messaging-health.js';
+export { reportConsumers, reportRelay } from './report-metrics.js';

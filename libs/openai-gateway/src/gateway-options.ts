@@ -1,4 +1,5 @@
 /** The gateway's settings, each with its meaning and default. */
+import type { Metrics } from '#libs/metrics';
 import type { Database } from '#libs/postgres';
 import type { FieldLog } from '#libs/process';
 
@@ -8,6 +9,8 @@ export interface GatewayOptions {
   readonly baseUrl: string;
   readonly apiKey: string;
   readonly log: FieldLog;
+  /** Default: nothing is counted. */
+  readonly metrics?: Metrics;
   readonly timing?: Partial<GatewayTiming>;
   /** Sockets to OpenAI. Default 256. */
   readonly maxConnections?: number;

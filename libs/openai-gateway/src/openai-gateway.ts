@@ -13,8 +13,10 @@
  *      left in the ledger.
  * (G5) No prompt or output text in failures, logs or errors.
  */
+import { noMetrics, type Metrics } from '#libs/metrics';
 import { callIdOf } from './call-id.js';
 import { inCallSpan } from './call-span.js';
+import { countCall } from './count-call.js';
 import { CallInProgress } from './call-in-progress.js';
 import { defaultTiming, type GatewayOptions } from './gateway-options.js';
 import { CallLedger } from './ledger/call-ledger.store.js';
@@ -25,6 +27,7 @@ import { OpenAiEndpoint } from './openai/openai-endpoint.js';
 export class OpenAiGateway {
   readonly #options: GatewayOptions;
   readonly #timing;
+  readonly #metrics: Metrics;
   readonly #endpoint: OpenAiEndpoint;
   readonly #ledger: CallLedger;
   /** Calls that are being carried through, requests on the wire that nobody waits for any more included (G4). */
@@ -33,11 +36,13 @@ export class OpenAiGateway {
   constructor(options: GatewayOptions) {
     this.#options = options;
     this.#timing = { ...defaultTiming, ...options.timing };
-    this.#ledger = new CallLedger(options.database);
+    this.#metrics = options.metrics ?? noMetrics;
+    this.#ledger = new CallLedger(options.database, this.#metrics);
     this.#endpoint = new OpenAiEndpoint({
       baseUrl: options.baseUrl,
       apiKey: options.apiKey,
       connectTimeoutMs: this.#timing.connectTimeoutMs,
+      metrics: this.#metrics,
       ...(options.maxConnections !== undefined && { maxConnections: options.maxConnections }),
     });
   }
@@ -63,7 +68,10 @@ export class OpenAiGateway {
     if (owner.signal.aborted) return { kind: 'aborted' };
     const outcome = this.#carryThrough(callId, request, owner);
     this.#keepBusy(callId, request.runId, outcome);
-    return orAborted(outcome, owner.signal); // (G2)
+    const startedAtMs = performance.now();
+    const told = await orAborted(outcome, owner.signal); // (G2)
+    countCall(this.#metrics, request, told, performance.now() - startedAtMs);
+    return told;
   }
 
   /** How OpenAI has answered lately, as calls found it: nobody asks it just for this. */

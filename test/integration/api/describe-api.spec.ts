@@ -284,6 +284,7 @@ describe('a real answer fits its description:', () => {
     ['life', 'get', '/livez', () => get('/livez')],
     ['readiness', 'get', '/readyz', () => get('/readyz')],
     ['having started', 'get', '/startupz', () => get('/startupz')],
+    ['metrics', 'get', '/metrics', () => get('/metrics')],
     ['the description of HTTP', 'get', '/openapi.json', () => get('/openapi.json')],
     ['the description of Kafka', 'get', '/asyncapi.json', () => get('/asyncapi.json')],
     ['the page', 'get', '/docs', () => get('/docs')],

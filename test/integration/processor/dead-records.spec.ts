@@ -2,6 +2,7 @@
  * Real: Postgres, the processor's stores, decoding. Stands in: Kafka: records are handed over as they would be read.
  * A record that is never settled holds its partition for ever: whatever comes in must be settled, by a row or by a dead letter.
  */
+import { noMetrics } from '#libs/metrics';
 import { RUN_REQUESTED, workHeaders } from '#libs/contracts';
 import { decodeRecord, Outbox, type RawRecord } from '#libs/messaging';
 import { workflows } from '#libs/workflows';
@@ -24,6 +25,7 @@ beforeAll(async () => {
     ),
     workflows,
     relay: { hint: nothing },
+    metrics: noMetrics,
     log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
     onReady: () => void ready++,
   });

@@ -375,6 +375,20 @@ export const routes: readonly DescribedRoute[] = [
   },
   {
     method: 'get',
+    path: '/metrics',
+    id: 'metrics',
+    tag: 'Health',
+    summary: 'What the api has counted and measured',
+    answers: {
+      200: {
+        description: "Prometheus' text format; what each metric means is in docs/metrics.md.",
+        content: { 'text/plain': { type: 'string' } },
+      },
+    },
+    problems: [],
+  },
+  {
+    method: 'get',
     path: '/openapi.json',
     id: 'describeHttp',
     tag: 'Descriptions',

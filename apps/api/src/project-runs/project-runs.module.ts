@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { consumerGroups, topics } from '#libs/contracts';
+import { PrometheusMetrics } from '#libs/metrics';
 import { KafkaConnection, KafkaTransportStrategy } from '#libs/messaging';
 import { Database, Notifications } from '#libs/postgres';
 import { ON_FATAL, type OnFatal } from '../connections.module.js';
@@ -26,13 +27,17 @@ import { ProjectRuns } from './project-runs.js';
     },
     {
       provide: ProjectRuns,
-      inject: [ProjectEventsStore, ParkedEventsStore, JsonLog, Notifications],
+      inject: [ProjectEventsStore, ParkedEventsStore, JsonLog, Notifications, PrometheusMetrics],
       useFactory: (
         events: ProjectEventsStore,
         parked: ParkedEventsStore,
         log: JsonLog,
         notifications: Notifications,
-      ) => new ProjectRuns(events, parked, log, () => notifications.notify(RUN_EVENTS_CHANNEL)),
+        metrics: PrometheusMetrics,
+      ) => {
+        const onApplied = () => notifications.notify(RUN_EVENTS_CHANNEL);
+        return new ProjectRuns(events, parked, log, onApplied, metrics);
+      },
     },
     {
       provide: KafkaTransportStrategy,

@@ -1,4 +1,5 @@
 /** Takes what the events topic holds into the read model: applies, parks, sets aside; a record is done when one of them is stored. */
+import type { Metrics } from '#libs/metrics';
 import type { ReceivedMessage, UndecodableRecord } from '#libs/messaging';
 import { isRowRejection } from '#libs/postgres';
 import { wordsOf, type FieldLog } from '#libs/process';
@@ -32,6 +33,7 @@ export class ProjectRuns {
     private readonly log: FieldLog,
     /** Tells the streams that there is something new. */
     private readonly onApplied: () => void,
+    private readonly metrics: Metrics,
   ) {}
 
   /** Resolves when the message is taken in or set aside; rejects only while Postgres cannot be reached. */
@@ -88,15 +90,20 @@ export class ProjectRuns {
   private async setAside(record: SetAside): Promise<void> {
     await this.parked.setAside(record);
     this.counts.setAside += 1;
+    this.metrics.add('holdfast_projected_events_total', { outcome: 'set_aside' });
     const { position, reason, problem, eventId, type } = record;
     this.log.warn({ ...position, reason, problem, eventId, type }, 'run event set aside');
   }
 
   private count(projection: Projection, event: IncomingEvent): void {
     const fields = { runId: event.event.data.runId, version: event.version, type: event.type };
+    const isOverGap = projection.kind === 'applied' && projection.overGap;
+    const outcome = isOverGap ? 'over_gap' : projection.kind;
+    this.metrics.add('holdfast_projected_events_total', { outcome });
     switch (projection.kind) {
       case 'applied':
         this.counts.applied += 1;
+        this.metrics.observe('holdfast_projection_lag_seconds', {}, lagSecondsOf(event));
         if (!projection.overGap) return;
         this.counts.gaps += 1;
         return this.log.warn(fields, 'run event applied over a gap');
@@ -111,4 +118,8 @@ export class ProjectRuns {
         return this.log.info({ ...fields, reason: projection.reason }, 'run event parked');
     }
   }
+}
+
+function lagSecondsOf({ event }: IncomingEvent): number {
+  return (Date.now() - Date.parse(event.data.occurredAt)) / 1_000;
 }

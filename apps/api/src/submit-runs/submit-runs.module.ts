@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { ContentStore } from '#libs/content';
 import { consumerGroups, topics } from '#libs/contracts';
+import { PrometheusMetrics } from '#libs/metrics';
 import {
   KafkaConnection,
   KafkaTransportStrategy,
@@ -37,18 +38,20 @@ import { UnfinishedRunsStore } from './unfinished-runs.store.js';
   providers: [
     {
       provide: SubmitRuns,
-      inject: [Database, Outbox, OutboxRelay, ContentStore, API_SETTINGS],
+      inject: [Database, Outbox, OutboxRelay, ContentStore, API_SETTINGS, PrometheusMetrics],
       useFactory: (
         database: Database,
         outbox: Outbox,
         relay: OutboxRelay,
         contents: ContentStore,
         { maxUnfinishedRuns }: ApiSettings,
+        metrics: PrometheusMetrics,
       ) =>
         new SubmitRuns(
           new AcceptRunsStore(database, outbox, relay),
           contents,
           new UnfinishedRuns(new UnfinishedRunsStore(database), maxUnfinishedRuns),
+          metrics,
         ),
     },
     {

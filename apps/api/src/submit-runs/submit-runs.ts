@@ -1,6 +1,7 @@
 /** Takes a request for a run, over HTTP or Kafka alike: one key, one run. Nothing is stored before all checks have passed. */
 import type { SubmitRunBody } from '#libs/contracts';
 import { contentRef, documentId, type ContentStore } from '#libs/content';
+import type { Metrics } from '#libs/metrics';
 import { uuidv7 } from '#libs/postgres';
 import { workflows, type Workflow } from '#libs/workflows';
 import { ProblemError } from '../problem-error.js';
@@ -34,10 +35,24 @@ export class SubmitRuns {
     private readonly runs: AcceptRunsStore,
     private readonly contents: ContentStore,
     private readonly unfinished: UnfinishedRuns,
+    private readonly metrics: Metrics,
   ) {}
 
   /** @throws ProblemError where it is refused: then nothing is stored */
-  async submit({ tenant, idempotencyKey, body: sent, traceparent }: Submit): Promise<Submitted> {
+  async submit(wanted: Submit): Promise<Submitted> {
+    const submitted = await this.place(wanted);
+    const { kind, run } = submitted;
+    if (kind === 'replayed') this.metrics.add('holdfast_submits_replayed_total', {});
+    else this.metrics.add('holdfast_runs_accepted_total', { workflow: run.workflow });
+    return submitted;
+  }
+
+  private async place({
+    tenant,
+    idempotencyKey,
+    body: sent,
+    traceparent,
+  }: Submit): Promise<Submitted> {
     const bodyHash = bodyHashOf(sent);
 
     // A body that was accepted once is answered by its run while that is kept, even where today's checks would refuse it.
@@ -63,7 +78,10 @@ export class SubmitRuns {
       });
       return this.runs.accept(newRun);
     });
-    if (outcome.kind === 'too_many') throw tooManyUnfinished(this.unfinished.limit);
+    if (outcome.kind === 'too_many') {
+      this.metrics.add('holdfast_submits_held_back_total', {});
+      throw tooManyUnfinished(this.unfinished.limit);
+    }
     if (outcome.kind === 'accepted') return { kind: 'accepted', run: outcome.run };
     if (isSameBody(outcome.run, bodyHash)) return { kind: 'replayed', run: outcome.run };
     throw keyReused(idempotencyKey);

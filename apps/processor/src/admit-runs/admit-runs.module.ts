@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { consumerGroups, retryTopics, topics } from '#libs/contracts';
+import { PrometheusMetrics } from '#libs/metrics';
 import {
   KafkaConnection,
   KafkaTransportStrategy,
@@ -26,13 +27,14 @@ import { DeadRecordsStore } from './dead-records.store.js';
   providers: [
     {
       provide: AdmitRuns,
-      inject: [Database, Outbox, OutboxRelay, RunSlots, JsonLog],
+      inject: [Database, Outbox, OutboxRelay, RunSlots, JsonLog, PrometheusMetrics],
       useFactory: (
         database: Database,
         outbox: Outbox,
         relay: OutboxRelay,
         slots: RunSlots,
         log: JsonLog,
+        metrics: PrometheusMetrics,
       ) =>
         new AdmitRuns({
           store: new AdmitRunsStore(database, outbox),
@@ -40,6 +42,7 @@ import { DeadRecordsStore } from './dead-records.store.js';
           workflows,
           relay,
           log,
+          metrics,
           onReady: () => slots.hint(),
         }),
     },

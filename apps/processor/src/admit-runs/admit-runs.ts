@@ -3,10 +3,11 @@
  * same record can succeed later. One that never could would hold its partition for ever.
  */
 import { runIdOf } from '#libs/domain';
+import type { Metrics } from '#libs/metrics';
 import type { OutboxRelay, ReceivedMessage, UndecodableRecord } from '#libs/messaging';
 import { isRowRejection } from '#libs/postgres';
 import type { FieldLog } from '#libs/process';
-import { activeSpan } from '#libs/tracing';
+import { activeSpan, traceIdOf } from '#libs/tracing';
 import type { WorkflowCatalogue } from '#libs/workflows';
 import type { AdmitRunsStore } from './admit-runs.store.js';
 import { refusedRecord, undecodableRecord, type DeadRecordsStore } from './dead-records.store.js';
@@ -19,6 +20,7 @@ export interface AdmitRunsTools {
   readonly workflows: WorkflowCatalogue;
   readonly relay: Pick<OutboxRelay, 'hint'>;
   readonly log: FieldLog;
+  readonly metrics: Metrics;
   /** Told when something may be claimed. */
   readonly onReady: () => void;
 }
@@ -37,6 +39,7 @@ export class AdmitRuns {
       'holdfast.run.dispatch': read.work.dispatch,
       'holdfast.admission': admission.kind,
     });
+    this.count(admission);
     switch (admission.kind) {
       case 'row_refused':
         return this.bury(refusedRecord(message, 'row_refused', ROW_REFUSED));
@@ -51,7 +54,7 @@ export class AdmitRuns {
         this.tools.log.debug(
           {
             runId: message.subject,
-            traceId: message.traceparent?.split('-')[1],
+            traceId: traceIdOf(message.traceparent),
             because: admission.because,
             ...message.position,
           },
@@ -74,10 +77,17 @@ export class AdmitRuns {
     }
   }
 
+  private count(admission: Admission | { readonly kind: 'row_refused' }): void {
+    if (admission.kind === 'row_refused') return; // it is counted as a dead record
+    const kind = admission.kind === 'settle' ? admission.because : admission.kind;
+    this.tools.metrics.add('holdfast_admissions_total', { kind });
+  }
+
   private async bury(dead: ReturnType<typeof undecodableRecord>): Promise<void> {
     await this.tools.deadRecords.bury(dead);
     this.tools.relay.hint();
     const { code, reason, record } = dead;
+    this.tools.metrics.add('holdfast_dead_records_total', { code });
     this.tools.log.warn({ code, reason, ...record.position }, 'record sent to the dead letters');
   }
 }

@@ -12,6 +12,7 @@ import { defaultRetryPolicy, type RetryPolicy } from '#libs/domain';
 import { pauseAt } from '#libs/pause-points';
 import { aboutRun } from '../schema/index.js';
 import { abortAtDeadline } from './abort-at-deadline.js';
+import { countOutcome } from './count-outcome.js';
 import { decideOutcome, type Standing } from './decide-outcome.js';
 import type { ExecuteTools } from './execute-tools.js';
 import type { Lease } from './keeper.js';
@@ -80,8 +81,12 @@ async function settle(
     outcome: outcome.kind,
     ...('failure' in outcome && { class: outcome.failure.class, code: outcome.failure.code }),
   };
-  if (written) tools.log.info(fields, 'run left this worker');
-  else tools.log.warn(fields, 'run was taken over before its outcome was written; thrown away');
+  if (written) {
+    countOutcome(tools.metrics, lease.claim.run, outcome, tools.nowMs());
+    return tools.log.info(fields, 'run left this worker');
+  }
+  tools.metrics.add('holdfast_fences_lost_total', { at: 'outcome' });
+  tools.log.warn(fields, 'run was taken over before its outcome was written; thrown away');
 }
 
 async function waitHere(
@@ -91,7 +96,8 @@ async function waitHere(
   standing: Standing,
 ): Promise<Standing> {
   const written = await tools.moves.move(lease.claim, outcome);
-  if (!written) lease.abort('lease_lost');
+  if (written) countOutcome(tools.metrics, lease.claim.run, outcome, tools.nowMs());
+  else lease.abort('lease_lost');
   await sleep(outcome.delayMs, undefined, { signal: lease.signal }).catch(() => undefined);
   return {
     attempt: outcome.attempt,

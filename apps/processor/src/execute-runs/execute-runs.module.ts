@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { ContentStore } from '#libs/content';
+import { PrometheusMetrics } from '#libs/metrics';
 import { Outbox, OutboxRelay } from '#libs/messaging';
 import { OpenAiGateway } from '#libs/openai-gateway';
 import { Database } from '#libs/postgres';
@@ -24,12 +25,13 @@ const LEASE_MARGIN_MS = 2_000;
   providers: [
     {
       provide: Keeper,
-      inject: [Database, OWNER, JsonLog],
-      useFactory: (database: Database, owner: string, log: JsonLog) =>
+      inject: [Database, OWNER, JsonLog, PrometheusMetrics],
+      useFactory: (database: Database, owner: string, log: JsonLog, metrics: PrometheusMetrics) =>
         new Keeper(
           new LeasesStore(database, owner, LEASE_MS),
           { leaseMs: LEASE_MS, renewMs: RENEW_MS, marginMs: LEASE_MARGIN_MS },
           log,
+          metrics,
         ),
     },
     {
@@ -50,6 +52,7 @@ const LEASE_MARGIN_MS = 2_000;
         OWNER,
         PROCESSOR_SETTINGS,
         JsonLog,
+        PrometheusMetrics,
       ],
       useFactory: (
         database: Database,
@@ -61,6 +64,7 @@ const LEASE_MARGIN_MS = 2_000;
         owner: string,
         settings: ProcessorSettings,
         log: JsonLog,
+        metrics: PrometheusMetrics,
       ) =>
         new RunSlots({
           store: new ClaimRunsStore(database, outbox, owner, LEASE_MS),
@@ -73,6 +77,7 @@ const LEASE_MARGIN_MS = 2_000;
             checkPoints: new CheckPointsStore(database),
             moves: new RunMovesStore(database, outbox, relay),
             log,
+            metrics,
             inlineResultBytes: settings.inlineResultBytes,
             nowMs: Date.now,
             random: Math.random,

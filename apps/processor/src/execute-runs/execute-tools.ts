@@ -1,5 +1,6 @@
 import type { ContentStore } from '#libs/content';
 import type { OpenAiGateway } from '#libs/openai-gateway';
+import type { Metrics } from '#libs/metrics';
 import type { Database } from '#libs/postgres';
 import type { FieldLog } from '#libs/process';
 import type { WorkflowCatalogue } from '#libs/workflows';
@@ -16,6 +17,7 @@ export interface ExecuteTools {
   readonly checkPoints: CheckPointsStore;
   readonly moves: RunMovesStore;
   readonly log: FieldLog;
+  readonly metrics: Metrics;
   /** Results up to this size travel in RunCompleted. */
   readonly inlineResultBytes: number;
   /** Epoch ms. */

@@ -10,6 +10,7 @@
  */
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { noMetrics, type Metrics } from '#libs/metrics';
 import type { FieldLog } from '#libs/process';
 import { aboutRun } from '../schema/index.js';
 import type { Claim } from './claim.js';
@@ -56,6 +57,7 @@ export class Keeper {
     private readonly store: LeasesStore,
     private readonly timing: KeeperTiming,
     private readonly log: FieldLog,
+    private readonly metrics: Metrics = noMetrics,
   ) {}
 
   start(): void {
@@ -136,6 +138,8 @@ export class Keeper {
     sentAtMs: number,
   ): void {
     const byRun = new Map(answers.map((answer) => [answer.runId, answer]));
+    const renewed = answers.filter((answer) => answer.renewed).length;
+    this.metrics.add('holdfast_leases_renewed_total', {}, renewed);
     for (const lease of leases) {
       const answer = byRun.get(lease.claim.run.run_id);
       if (!answer?.mine)
@@ -156,6 +160,7 @@ export class Keeper {
     if (lease.signal.aborted || this.held.get(runId) !== lease) return;
     const { run, fence } = lease.claim;
     this.log.warn({ ...aboutRun(run), fence }, 'lease lost; work on it is stopped');
+    this.metrics.add('holdfast_leases_lost_total', {});
     lease.abort('lease_lost');
   }
 }

@@ -114,6 +114,7 @@ async function runUnit(
     case 'failed':
       return { kind: 'failed', failure: itemFailureOf(outcome.failure, step.name, itemName) };
     case 'not_owner':
+      tools.metrics.add('holdfast_fences_lost_total', { at: 'call' });
       lease.abort('lease_lost');
       return abortedBy(lease);
     case 'aborted':
@@ -138,6 +139,7 @@ async function saveReading(
   }
   const isOutcome = step.kind === 'call' && index === run.workflow.steps.length - 1;
   if (!isOutcome && !(await savePoint(reading.value, unit, index, run, lease, tools))) {
+    tools.metrics.add('holdfast_fences_lost_total', { at: 'check_point' });
     lease.abort('lease_lost');
     return abortedBy(lease);
   }

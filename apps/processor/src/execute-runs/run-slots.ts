@@ -50,6 +50,10 @@ export class RunSlots {
     this.wake();
   }
 
+  get size(): number {
+    return this.options.slots;
+  }
+
   get inUse(): number {
     return this.working.size;
   }
@@ -86,6 +90,7 @@ export class RunSlots {
     const claims = await this.options.store.claim(free);
     this.moreMayWait = claims.length > 0;
     for (const claim of claims) this.work(claim, sentAtMs);
+    this.options.tools.metrics.add('holdfast_runs_claimed_total', {}, claims.length);
     if (claims.length > 0) this.options.onClaimed();
     return claims.length;
   }

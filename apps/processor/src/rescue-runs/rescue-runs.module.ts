@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { PrometheusMetrics } from '#libs/metrics';
 import { Outbox, OutboxRelay } from '#libs/messaging';
 import { Database } from '#libs/postgres';
 import { JsonLog } from '#libs/process';
@@ -13,15 +14,16 @@ import { Rescuer } from './rescuer.js';
   providers: [
     {
       provide: Rescuer,
-      inject: [Database, Outbox, OutboxRelay, RunSlots, JsonLog],
+      inject: [Database, Outbox, OutboxRelay, RunSlots, JsonLog, PrometheusMetrics],
       useFactory: (
         database: Database,
         outbox: Outbox,
         relay: OutboxRelay,
         slots: RunSlots,
         log: JsonLog,
+        metrics: PrometheusMetrics,
       ) =>
-        new Rescuer(new RescueRunsStore(database, outbox), log, () => {
+        new Rescuer(new RescueRunsStore(database, outbox), log, metrics, () => {
           slots.hint();
           relay.hint();
         }),

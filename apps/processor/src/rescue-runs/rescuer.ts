@@ -1,4 +1,5 @@
 /** Every two seconds: takes runs from owners that are gone, and retries whose message is. Each rescue is one log line. */
+import type { Metrics } from '#libs/metrics';
 import type { FieldLog } from '#libs/process';
 import { repeat } from '../repeat.js';
 import { aboutRun } from '../schema/index.js';
@@ -16,6 +17,7 @@ export class Rescuer {
   constructor(
     private readonly store: RescueRunsStore,
     private readonly log: FieldLog,
+    private readonly metrics: Metrics,
     /** Something became ready, or has to be published. */
     private readonly onRescued: () => void,
   ) {}
@@ -53,6 +55,8 @@ export class Rescuer {
     const overdue = await this.store.admitOverdue(RETRY_OVERDUE_MS);
     if (overdue > 0)
       this.log.warn({ runs: overdue }, 'retries overdue; admitted without their message');
+    this.metrics.add('holdfast_rescues_total', { kind: 'lease_expired' }, expired.length);
+    this.metrics.add('holdfast_rescues_total', { kind: 'retry_overdue' }, overdue);
     this.rescued += expired.length + overdue;
     if (expired.length + overdue > 0) this.onRescued();
   }

@@ -1,3 +1,7 @@
+/**
+ * Whether a failed try is made again, and when: bounded by attempts, by time and by the caller's deadline, whichever comes first.
+ * A busy service uses up time and no attempts.
+ */
 import { failureRules, type FailureClass } from '../failure/failure-class.js';
 import { fullJitterMs, type Backoff } from './backoff.js';
 
@@ -39,10 +43,9 @@ export interface FailedTry {
 
 export type RetryDecision =
   | { readonly kind: 'retry'; readonly delayMs: number; readonly nextAttempt: number }
-  | {
-      readonly kind: 'stop';
-      readonly because: 'not_retryable' | 'attempts_used_up' | 'time_used_up' | 'deadline';
-    };
+  | { readonly kind: 'stop'; readonly because: StopReason };
+
+export type StopReason = 'not_retryable' | 'attempts_used_up' | 'time_used_up' | 'deadline';
 
 /** Again, and when? Or stop, and why? `now` in epoch ms, `random` uniform in [0, 1). */
 export function decideRetry(

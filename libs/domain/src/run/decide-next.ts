@@ -1,5 +1,14 @@
+/**
+ * What becomes of a run after a pass that failed: the retry decision, turned into where the run goes. A short wait stays with the
+ * processor, a longer one goes through a retry topic; what is not tried again ends, or goes before a person.
+ */
 import { failureRules, type FailureClass } from '../failure/failure-class.js';
-import { decideRetry, type FailedTry, type RetryPolicy } from '../retry/retry-policy.js';
+import {
+  decideRetry,
+  type FailedTry,
+  type RetryPolicy,
+  type StopReason,
+} from '../retry/retry-policy.js';
 import { SHORT_WAIT_MS } from '../retry/retry-tiers.js';
 import type { WaitingReason } from './run-status.js';
 
@@ -7,22 +16,24 @@ export type RetryWaitReason = Extract<WaitingReason, 'backoff' | 'throttled'>;
 
 /** What becomes of a run after a pass that did not finish it. */
 export type NextMove =
-  | {
-      /** The wait is short: stay here, keep the lease, go on. */
-      readonly kind: 'wait_here';
-      readonly delayMs: number;
-      readonly attempt: number;
-      readonly reason: RetryWaitReason;
-    }
-  | {
-      /** Leave by a retry topic and come back. */
-      readonly kind: 'retry_later';
-      readonly delayMs: number;
-      readonly attempt: number;
-      readonly reason: RetryWaitReason;
-    }
-  | { readonly kind: 'needs_review'; readonly class: FailureClass; readonly stopped: string | null }
-  | { readonly kind: 'failed'; readonly class: FailureClass; readonly stopped: string | null };
+  /** The wait is short: stay here, keep the lease, go on. */
+  | ({ readonly kind: 'wait_here' } & RetryWait)
+  /** Leave by a retry topic and come back. */
+  | ({ readonly kind: 'retry_later' } & RetryWait)
+  | ({ readonly kind: 'needs_review' | 'failed' } & RetryStop);
+
+interface RetryWait {
+  readonly delayMs: number;
+  /** Of the next try. */
+  readonly attempt: number;
+  readonly reason: RetryWaitReason;
+}
+
+interface RetryStop {
+  readonly class: FailureClass;
+  /** What was used up; null where the class is never tried again. */
+  readonly stopped: Exclude<StopReason, 'not_retryable'> | null;
+}
 
 /** One decision for one failed pass. Throws nothing, knows no clock: `now` in epoch ms, `random` in [0, 1). */
 export function decideNext(

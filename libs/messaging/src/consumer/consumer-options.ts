@@ -46,6 +46,8 @@ export interface ConsumerStatus {
   readonly inWork: number;
   /** Fetched and waiting for their due time (retry tiers). */
   readonly waiting: number;
+  /** Records since the start that are no message. */
+  readonly undecodable: number;
   /** Handler rejections since the start. */
   readonly faults: number;
 }

@@ -51,6 +51,7 @@ export class ConsumerRuntime {
   private inWork = 0;
   private onIdle: (() => void) | null = null;
   private faults = 0;
+  private undecodable = 0;
   private saidFaultsAtMs = -Infinity;
 
   constructor(private readonly options: RuntimeOptions) {
@@ -103,6 +104,7 @@ export class ConsumerRuntime {
       assignmentEpoch: epoch,
       inWork: this.inWork,
       waiting: this.handOver.waiting,
+      undecodable: this.undecodable,
       faults: this.faults,
       partitions: partitions.map(({ topicName, partition, tracker, paused, highWatermark }) => ({
         topic: this.options.kafka.logicalTopic(topicName),
@@ -148,7 +150,10 @@ export class ConsumerRuntime {
     const records = batch.messages
       .filter(({ offset }) => fresh.has(BigInt(offset)))
       .map((message) => holdRecord(partition, topic, message, this.decoding));
-    for (const record of records) partition.bytes += record.sizeBytes;
+    for (const record of records) {
+      partition.bytes += record.sizeBytes;
+      if (record.decoded.kind === 'undecodable') this.undecodable += 1;
+    }
     for (const record of records) this.handOver.push(record, this.options.dueAtMs(record.decoded));
     this.regulate(partition);
   }

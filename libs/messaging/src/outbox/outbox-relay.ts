@@ -136,7 +136,7 @@ export class OutboxRelay {
     return { leading: term !== null, epoch: term?.epoch ?? null, published, refused, failure };
   }
 
-  /** Counts what waits, whoever leads. For metrics: it reads the whole table. */
+  /** Counts what waits, whoever leads, among the oldest 10,000 rows. For metrics. */
   backlog(): Promise<OutboxBacklog> {
     return this.store.backlog(this.options.database);
   }

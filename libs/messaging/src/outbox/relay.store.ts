@@ -93,6 +93,8 @@ export class RelayStore {
   }
 }
 
+const MAX_COUNTED = 10_000;
+
 /** A row is held back while an older row of its key is parked. */
 const notHeldBack = (schema: string) => `o.parked_at IS NULL AND NOT EXISTS (
     SELECT FROM ${schema}.outbox p WHERE p.key = o.key AND p.parked_at IS NOT NULL AND p.seq < o.seq)`;
@@ -134,4 +136,6 @@ const oldestSql = (schema: string) => `
 const backlogSql = (schema: string) => `
   SELECT count(*) FILTER (WHERE sendable) AS pending, count(*) FILTER (WHERE NOT sendable) AS parked,
     (extract(epoch FROM clock_timestamp() - min(appended_at) FILTER (WHERE sendable)) * 1000)::float8 AS oldest_ms
-  FROM (SELECT o.appended_at, ${notHeldBack(schema)} AS sendable FROM ${schema}.outbox o) rows`;
+  FROM (
+    SELECT o.appended_at, ${notHeldBack(schema)} AS sendable FROM ${schema}.outbox o ORDER BY o.seq LIMIT ${MAX_COUNTED}
+  ) rows`;

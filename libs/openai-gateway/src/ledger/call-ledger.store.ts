@@ -11,6 +11,7 @@
  * (L4) What came of one sending ends the call only while the ledger still waits for that very sending.
  * (L5) Every write is one batched statement, idempotent, and tried again for as long as the database is away.
  */
+import { noMetrics, type Metrics } from '#libs/metrics';
 import { packBytes, type Database, KeyedBatcher, type Statement, uuidv7 } from '#libs/postgres';
 import type { CallFailure, ModelCallRequest, ModelOutput, Usage } from '../model-call.js';
 import {
@@ -90,7 +91,10 @@ export class CallLedger {
     this.#change(endCalls, items, endColumns, packedOutputs(items)),
   );
 
-  constructor(private readonly database: Database) {}
+  constructor(
+    private readonly database: Database,
+    private readonly metrics: Metrics = noMetrics,
+  ) {}
 
   /** Makes the call's row, or finds it as others have left it (L2). */
   open(call: OpenedCall): Promise<LedgerCall> {
@@ -172,8 +176,15 @@ export class CallLedger {
     const width = columns[0]?.length ?? 0;
     const values = Array.from({ length: width }, (_, at) => columns.map((row) => row[at]));
     const { rows } = await this.database.query<Row>(statement, [...values, ...further]);
+    this.#count(statement, items.length);
     const byId = new Map(rows.map((row) => [row.call_id, row]));
     return items.map((item) => byId.get(item.callId));
+  }
+
+  #count({ name }: Statement, calls: number): void {
+    const labels = { statement: name.replace('gateway.', '') };
+    this.metrics.add('holdfast_ledger_batches_total', labels);
+    this.metrics.add('holdfast_ledger_calls_total', labels, calls);
   }
 }
 

@@ -11,3 +11,15 @@ export interface AnsweredExchange {
   readonly requestId: string | null;
   readonly headers: Headers;
 }
+
+/** Null: no answer came. */
+export function httpStatusOf(exchange: Exchange): number | null {
+  switch (exchange.kind) {
+    case 'answered':
+      return 200;
+    case 'refused':
+      return exchange.status;
+    case 'no_answer':
+      return exchange.httpStatus;
+  }
+}

@@ -4,6 +4,7 @@
  * we decide. Every setting that the SDK would read from the environment in silence is pinned.
  */
 import { randomUUID } from 'node:crypto';
+import { noMetrics, type Metrics } from '#libs/metrics';
 import OpenAI, { APIError } from 'openai';
 import type {
   Response,
@@ -12,7 +13,7 @@ import type {
 import { activeTraceparent, inSpan } from '#libs/tracing';
 import type { NoAnswer } from '../classify/call-fact.js';
 import { readCode } from '../classify/safe-text.js';
-import type { Exchange } from './exchange.js';
+import { httpStatusOf, type Exchange } from './exchange.js';
 import { exchangeSpan, tellExchange } from './exchange-span.js';
 import { OpenAiAnswers, type OpenAiHealth } from './openai-health.js';
 import {
@@ -26,7 +27,17 @@ export interface EndpointOptions extends WireFetchOptions {
   /** With `/v1`. */
   readonly baseUrl: string;
   readonly apiKey: string;
+  /** Default: nothing is counted. */
+  readonly metrics?: Metrics;
 }
+
+/** What is asked of OpenAI: method and route. */
+const OPERATIONS = {
+  create: ['POST', '/responses'],
+  retrieve: ['GET', '/responses/{response_id}'],
+  cancel: ['POST', '/responses/{response_id}/cancel'],
+} as const;
+type Operation = keyof typeof OPERATIONS;
 
 export interface ExchangeLimits {
   readonly timeoutMs: number;
@@ -37,8 +48,10 @@ export class OpenAiEndpoint {
   readonly #wireFetch: WireFetch;
   readonly #client: OpenAI;
   readonly #answers = new OpenAiAnswers();
+  readonly #metrics: Metrics;
 
-  constructor({ baseUrl, apiKey, ...wireOptions }: EndpointOptions) {
+  constructor({ baseUrl, apiKey, metrics = noMetrics, ...wireOptions }: EndpointOptions) {
+    this.#metrics = metrics;
     this.#wireFetch = new WireFetch(wireOptions);
     this.#client = new OpenAI({
       apiKey,
@@ -54,19 +67,19 @@ export class OpenAiEndpoint {
   }
 
   create(body: ResponseCreateParamsNonStreaming, limits: ExchangeLimits): Promise<Exchange> {
-    return this.#exchange('POST', '/responses', limits, (options) =>
+    return this.#exchange('create', limits, (options) =>
       this.#client.responses.create(body, options),
     );
   }
 
   retrieve(responseId: string, limits: ExchangeLimits): Promise<Exchange> {
-    return this.#exchange('GET', '/responses/{response_id}', limits, (options) =>
+    return this.#exchange('retrieve', limits, (options) =>
       this.#client.responses.retrieve(responseId, {}, options),
     );
   }
 
   cancel(responseId: string, limits: ExchangeLimits): Promise<Exchange> {
-    return this.#exchange('POST', '/responses/{response_id}/cancel', limits, (options) =>
+    return this.#exchange('cancel', limits, (options) =>
       this.#client.responses.cancel(responseId, options),
     );
   }
@@ -80,14 +93,18 @@ export class OpenAiEndpoint {
   }
 
   #exchange(
-    method: 'GET' | 'POST',
-    route: string,
+    operation: Operation,
     limits: ExchangeLimits,
     call: (options: OpenAI.RequestOptions) => Promise<Response>,
   ): Promise<Exchange> {
+    const [method, route] = OPERATIONS[operation];
     const plan = () => exchangeSpan(method, route, this.#client.baseURL);
     return inSpan(plan, async (span) => {
+      const sentAtMs = performance.now();
       const exchange = await this.#watched(limits, call);
+      const labels = { operation, status: String(httpStatusOf(exchange) ?? 'none') };
+      const tookMs = performance.now() - sentAtMs;
+      this.#metrics.observe('holdfast_openai_request_duration_seconds', labels, tookMs / 1_000);
       tellExchange(span, exchange);
       if (!limits.signal?.aborted) this.#answers.note(exchange);
       return exchange;

@@ -2,6 +2,7 @@ import { gatewayMigrations } from '#libs/openai-gateway';
 import { CreateExecutions1764000200000 } from './1764000200000-create-executions.js';
 import { CommentTables1795493801000 } from './1795493801000-comment-tables.js';
 import { ExpireExecutions1795493920000 } from './1795493920000-expire-executions.js';
+import { IndexReviews1795493960000 } from './1795493960000-index-reviews.js';
 
 /** For `migrate({ schema: 'processor', migrations: processorMigrations })`: the gateway keeps its ledger beside our tables. */
 export const processorMigrations = [
@@ -9,4 +10,5 @@ export const processorMigrations = [
   CreateExecutions1764000200000,
   CommentTables1795493801000,
   ExpireExecutions1795493920000,
+  IndexReviews1795493960000,
 ];

@@ -1,0 +1,71 @@
+import { Inject, Module } from '@nestjs/common';
+import { consumerGroups } from '#libs/contracts';
+import {
+  OutboxRelay,
+  reportConsumers,
+  reportRelay,
+  type KafkaTransportStrategy,
+} from '#libs/messaging';
+import { atMostEvery, PrometheusMetrics } from '#libs/metrics';
+import { Database } from '#libs/postgres';
+import { AdmitRunsModule } from '../admit-runs/admit-runs.module.js';
+import { RETRY_CONSUMER, WORK_CONSUMER } from '../consumers.js';
+import { ExecuteRunsModule } from '../execute-runs/execute-runs.module.js';
+import { RunSlots } from '../execute-runs/run-slots.js';
+import { ReportMetricsController } from './report-metrics.controller.js';
+import { WaitingRunsStore } from './waiting-runs.store.js';
+
+const COUNT_WAITING_EVERY_MS = 10_000;
+
+/** The processor *reports metrics*: what it has counted, and what is read when it is asked. */
+@Module({
+  imports: [AdmitRunsModule, ExecuteRunsModule],
+  controllers: [ReportMetricsController],
+})
+export class ReportMetricsModule {
+  constructor(
+    metrics: PrometheusMetrics,
+    relay: OutboxRelay,
+    @Inject(WORK_CONSUMER) work: KafkaTransportStrategy,
+    @Inject(RETRY_CONSUMER) retries: KafkaTransportStrategy,
+    slots: RunSlots,
+    database: Database,
+  ) {
+    reportRelay(metrics, relay);
+    reportConsumers(metrics, {
+      [consumerGroups.admitRuns]: work,
+      [consumerGroups.admitRetries]: retries,
+    });
+    metrics.readFrom('run_slots', ['holdfast_runs_in_hand', 'holdfast_run_slots'], () => ({
+      holdfast_runs_in_hand: [{ labels: {}, value: slots.inUse }],
+      holdfast_run_slots: [{ labels: {}, value: slots.size }],
+    }));
+    const store = new WaitingRunsStore(database);
+    reportWaitingRuns(
+      metrics,
+      atMostEvery(COUNT_WAITING_EVERY_MS, () => store.count()),
+    );
+  }
+}
+
+function reportWaitingRuns(
+  metrics: PrometheusMetrics,
+  count: () => ReturnType<WaitingRunsStore['count']>,
+): void {
+  metrics.readFrom(
+    'waiting_runs',
+    ['holdfast_waiting_runs', 'holdfast_oldest_waiting_run_seconds'],
+    async () => {
+      const waiting = await count();
+      const samples = (valueOf: (each: (typeof waiting)[number]) => number) =>
+        waiting.map((each) => ({
+          labels: { state: each.state, model: each.model },
+          value: valueOf(each),
+        }));
+      return {
+        holdfast_waiting_runs: samples(({ runs }) => runs),
+        holdfast_oldest_waiting_run_seconds: samples(({ oldestSeconds }) => oldestSeconds),
+      };
+    },
+  );
+}

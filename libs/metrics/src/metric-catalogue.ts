@@ -1,0 +1,397 @@
+/**
+ * Everything Holdfast counts and measures, declared once: `/metrics` of both apps and docs/metrics.md are made from this table,
+ * and code can count nothing that is not in it. Names follow Prometheus: https://prometheus.io/docs/practices/naming/
+ *
+ * Labels have few values: states, classes, codes, models, workflows, groups. Never a run, a call, a tenant (there may be any
+ * number of them) or anything a caller writes.
+ */
+export type MetricType = 'counter' | 'gauge' | 'histogram';
+export type AppName = 'api' | 'processor';
+
+export interface MetricDefinition {
+  readonly type: MetricType;
+  readonly apps: readonly AppName[];
+  /** Label → its values, in words. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly meaning: string;
+  /** What to think and do when it moves. */
+  readonly whenItMoves: string;
+  /** Upper bounds of a histogram, in its unit. */
+  readonly buckets?: readonly number[];
+}
+
+const BOTH = ['api', 'processor'] as const;
+const API = ['api'] as const;
+const PROCESSOR = ['processor'] as const;
+const QUICK_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] as const;
+const LONG_SECONDS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600, 1_800, 7_200] as const;
+
+const failureClass = 'a failure class, `none` where nothing failed';
+const model = "a workflow's model";
+const group = 'a consumer group';
+
+export const metricCatalogue = {
+  // ---- runs come in ----------------------------------------------------------------------------------------------------
+  holdfast_http_request_duration_seconds: {
+    type: 'histogram',
+    apps: API,
+    labels: {
+      method: 'as sent',
+      route: "the route's pattern, `none` where none fits",
+      status: 'HTTP status',
+    },
+    meaning:
+      'From a request to the end of its answer. Streams of events are left out; `Prefer: wait` is not.',
+    whenItMoves: '5xx: read the log by `traceId`. Slow and no `Prefer: wait`: look at Postgres.',
+    buckets: QUICK_SECONDS,
+  },
+  holdfast_runs_accepted_total: {
+    type: 'counter',
+    apps: API,
+    labels: { workflow: 'a workflow' },
+    meaning: 'Runs committed, and answered with 202 for the first time.',
+    whenItMoves: 'This is the load. Flat at zero while callers call: look at refusals.',
+  },
+  holdfast_submits_replayed_total: {
+    type: 'counter',
+    apps: API,
+    labels: {},
+    meaning: 'Submits that found the run of an earlier one by their key.',
+    whenItMoves: 'Callers repeat themselves: their answers get lost, or they retry too eagerly.',
+  },
+  holdfast_submits_held_back_total: {
+    type: 'counter',
+    apps: API,
+    labels: {},
+    meaning: 'Submits answered with 429: a tenant has too many unfinished runs.',
+    whenItMoves: 'More comes in than is carried out. Add processors, or find what they wait for.',
+  },
+  // ---- work is admitted and claimed ------------------------------------------------------------------------------------
+  holdfast_admissions_total: {
+    type: 'counter',
+    apps: PROCESSOR,
+    labels: {
+      kind: '`insert`, `make_ready`, `hop` (once more through a retry tier), `duplicate`, `stale`, `unknown_run`',
+    },
+    meaning: 'Work messages settled, by what they meant.',
+    whenItMoves:
+      '`duplicate` and `stale` are harmless. Many `hop`: retries leave their tiers too early, compare clocks.',
+  },
+  holdfast_dead_records_total: {
+    type: 'counter',
+    apps: PROCESSOR,
+    labels: { code: 'why it is no work' },
+    meaning: 'Work records that cannot be work, put into the dead letters.',
+    whenItMoves: 'Always look: somebody writes to our topic, or versions do not fit.',
+  },
+  holdfast_runs_claimed_total: {
+    type: 'counter',
+    apps: PROCESSOR,
+    labels: {},
+    meaning: 'Attempts begun: a run taken by this processor, with a lease.',
+    whenItMoves: 'Flat while runs are `ready`: slots are full, or lanes are paused.',
+  },
+  holdfast_runs_in_hand: {
+    type: 'gauge',
+    apps: PROCESSOR,
+    labels: {},
+    meaning: 'Runs that this processor holds now.',
+    whenItMoves:
+      'At `holdfast_run_slots` for long: it is the limit. More slots, or more processors.',
+  },
+  holdfast_run_slots: {
+    type: 'gauge',
+    apps: PROCESSOR,
+    labels: {},
+    meaning: 'Runs that this processor carries at most (`PROCESSOR_RUN_SLOTS`).',
+    whenItMoves: 'Only with the setting.',
+  },
+  holdfast_waiting_runs: {
+    type: 'gauge',
+    apps: PROCESSOR,
+    labels: { state: '`ready`, `retrying`, `needs_review`', model },
+    meaning:
+      'Runs that wait, of all tenants, as the database has them: every processor says the same, so take the maximum. Counted up to 100,000 per state, at most every 10 s.',
+    whenItMoves:
+      '`ready` grows: too few slots. `retrying` grows: OpenAI throttles or fails. `needs_review`: people are behind.',
+  },
+  holdfast_oldest_waiting_run_seconds: {
+    type: 'gauge',
+    apps: PROCESSOR,
+    labels: { state: '`ready`, `retrying` (how long overdue), `needs_review`', model },
+    meaning:
+      'How long the longest of them has waited. Among the same 100,000; the maximum over processors.',
+    whenItMoves:
+      'A better alarm than the count: somebody waits. `retrying` over 10 s: the rescuer does not run.',
+  },
+  // ---- runs are carried out --------------------------------------------------------------------------------------------
+  holdfast_run_outcomes_total: {
+    type: 'counter',
+    apps: PROCESSOR,
+    labels: {
+      outcome:
+        '`completed`, `failed`, `needs_review`, `cancelled`, `retry_later`, `wait_here`, `released`',
+      class: failureClass,
+    },
+    meaning: 'What passes over a run came to, each written under its lease.',
+    whenItMoves:
+      '`needs_review` and `failed`: the class says whose turn it is (docs/run-lifecycle.md).',
+  },
+  holdfast_run_duration_seconds: {
+    type: 'histogram',
+    apps: PROCESSOR,
+    labels: { outcome: '`completed`, `failed`, `needs_review`, `cancelled`' },
+    meaning: 'From admission to where the run ended or stopped, all waiting included.',
+    whenItMoves: 'What callers feel. Compare it with the duration of calls to see who is slow.',
+    buckets: LONG_SECONDS,
+  },
+  holdfast_run_attempts: {
+    type: 'histogram',
+    apps: PROCESSOR,
+    labels: { outcome: '`completed`, `failed`, `needs_review`, `cancelled`' },
+    meaning: 'Attempts that a run had used up when it ended or stopped.',
+    whenItMoves: 'More than one as a rule: find the class in `holdfast_run_outcomes_total`.',
+    buckets: [1, 2, 3, 5, 8, 13],
+  },
+  // ---- leases ----------------------------------------------------------------------------------------------------------
+  holdfast_leases_renewed_total: {
+    type: 'counter',
+    apps: PROCESSOR,
+    labels: {},
+    meaning: 'Leases renewed.',
+    whenItMoves:
+      'About a third of the runs in hand per second. Flat while runs are in hand: Postgres is away.',
+  },
+  holdfast_leases_lost_total: {
+    type: 'counter',
+    apps: PROCESSOR,
+    labels: {},
+    meaning: 'Runs that this processor stopped work on because their lease had gone.',
+    whenItMoves: 'The process was paused, its event loop blocked, or Postgres away for over 8 s.',
+  },
+  holdfast_rescues_total: {
+    type: 'counter',
+    apps: PROCESSOR,
+    labels: { kind: '`lease_expired`, `retry_overdue`' },
+    meaning: 'Runs taken over from an owner that is gone, and retries whose message did not come.',
+    whenItMoves:
+      '`lease_expired`: a processor died. `retry_overdue`: look at the lag of the retry topics.',
+  },
+  holdfast_fences_lost_total: {
+    type: 'counter',
+    apps: PROCESSOR,
+    labels: { at: '`outcome`, `check_point`, `call`' },
+    meaning: 'Writes that were refused because the run belonged to somebody else by then.',
+    whenItMoves: 'The fence worked. It goes with lost leases; without them it is a bug.',
+  },
+  holdfast_decisions_total: {
+    type: 'counter',
+    apps: PROCESSOR,
+    labels: {
+      decision: '`cancel`, `redrive`, `discard`, `complete`',
+      outcome: '`applied`, or the code of the refusal',
+    },
+    meaning: 'Decisions of people, answered.',
+    whenItMoves: 'Refusals: people decide on views that are behind, or twice.',
+  },
+  // ---- OpenAI ----------------------------------------------------------------------------------------------------------
+  holdfast_openai_request_duration_seconds: {
+    type: 'histogram',
+    apps: PROCESSOR,
+    labels: {
+      operation: '`create`, `retrieve`, `cancel`',
+      status: 'HTTP status, `none` without an answer',
+    },
+    meaning: 'HTTP requests to OpenAI.',
+    whenItMoves: '429: the fleet asks for too much. 5xx or `none`: OpenAI, or the way there.',
+    buckets: LONG_SECONDS,
+  },
+  holdfast_calls_total: {
+    type: 'counter',
+    apps: PROCESSOR,
+    labels: {
+      model,
+      outcome:
+        '`completed`, `reused` (from the ledger, nothing paid again), `failed`, `not_owner`, `aborted`',
+      class: failureClass,
+    },
+    meaning: 'Model calls that were carried through, or taken up.',
+    whenItMoves: '`failed`: the class says why. `reused`: runs go on after a crash or a retry.',
+  },
+  holdfast_call_duration_seconds: {
+    type: 'histogram',
+    apps: PROCESSOR,
+    labels: { model, mode: '`background`, `foreground`' },
+    meaning: 'Model calls that completed, from asking the ledger to the stored result.',
+    whenItMoves: 'How quick the model is. With `background` the polls are in it.',
+    buckets: LONG_SECONDS,
+  },
+  holdfast_tokens_total: {
+    type: 'counter',
+    apps: PROCESSOR,
+    labels: {
+      model,
+      kind: '`input`, `cached_input` (part of it), `output`, `reasoning` (part of it)',
+    },
+    meaning: 'Tokens paid for, as OpenAI counts them, of calls that completed here.',
+    whenItMoves: 'This is the bill.',
+  },
+  holdfast_ledger_batches_total: {
+    type: 'counter',
+    apps: PROCESSOR,
+    labels: {
+      statement:
+        '`open_calls`, `open_sending`, `mark_sending`, `put_back`, `mark_accepted`, `end_calls`',
+    },
+    meaning: 'Statements on the call ledger.',
+    whenItMoves: 'Under load it grows slower than the calls: many go into one statement.',
+  },
+  holdfast_ledger_calls_total: {
+    type: 'counter',
+    apps: PROCESSOR,
+    labels: { statement: 'the same' },
+    meaning: 'Calls written by them.',
+    whenItMoves: 'Divided by the batches: how well the writes are gathered.',
+  },
+  // ---- outbox and Kafka ------------------------------------------------------------------------------------------------
+  holdfast_outbox_waiting_rows: {
+    type: 'gauge',
+    apps: BOTH,
+    labels: {},
+    meaning:
+      "Rows that Kafka does not have yet, in the app's own outbox. Counted up to 10,000, at most every 10 s.",
+    whenItMoves: 'Growing: Kafka is away, or no relay leads.',
+  },
+  holdfast_outbox_oldest_row_seconds: {
+    type: 'gauge',
+    apps: BOTH,
+    labels: {},
+    meaning: 'Age of the oldest of them.',
+    whenItMoves: 'The alarm to have: over 10 s nobody hears what happens.',
+  },
+  holdfast_outbox_parked_rows: {
+    type: 'gauge',
+    apps: BOTH,
+    labels: {},
+    meaning: 'Rows that Kafka refused for good.',
+    whenItMoves: 'Not zero: their runs are stuck. The reason stands in `parked_reason`.',
+  },
+  holdfast_outbox_published_rows_total: {
+    type: 'counter',
+    apps: BOTH,
+    labels: {},
+    meaning: 'Rows that Kafka has acknowledged to this process.',
+    whenItMoves: 'Only the leading relay counts.',
+  },
+  holdfast_relay_leading: {
+    type: 'gauge',
+    apps: BOTH,
+    labels: {},
+    meaning: '1 where this process publishes the outbox, else 0.',
+    whenItMoves: 'The sum over all processes of an app is 1.',
+  },
+  holdfast_consumer_joined: {
+    type: 'gauge',
+    apps: BOTH,
+    labels: { group },
+    meaning: '1 where this member has an assignment, else 0.',
+    whenItMoves: '0 for long: Kafka is away, or the group cannot settle.',
+  },
+  holdfast_consumer_lag_records: {
+    type: 'gauge',
+    apps: BOTH,
+    labels: { group },
+    meaning: 'Records from the first unsettled one to the end, over the partitions of this member.',
+    whenItMoves: 'Growing: more comes than is settled; add processes, look at Postgres.',
+  },
+  holdfast_consumer_buffered_records: {
+    type: 'gauge',
+    apps: BOTH,
+    labels: { group },
+    meaning: 'Records in memory, not settled; in retry groups those that are not due yet, too.',
+    whenItMoves: 'At thousands per partition fetching pauses.',
+  },
+  holdfast_consumer_paused_partitions: {
+    type: 'gauge',
+    apps: BOTH,
+    labels: { group },
+    meaning: 'Partitions that are not fetched from because the buffer is full.',
+    whenItMoves: 'For long: settling is stuck.',
+  },
+  holdfast_consumer_undecodable_total: {
+    type: 'counter',
+    apps: BOTH,
+    labels: { group },
+    meaning: 'Records that are no message of ours.',
+    whenItMoves:
+      'Always look: dead letters, or `api.parked_events`, hold the place and the reason.',
+  },
+  holdfast_consumer_faults_total: {
+    type: 'counter',
+    apps: BOTH,
+    labels: { group },
+    meaning: 'Handlers that failed; their record is handed over again.',
+    whenItMoves: 'Postgres is away, or there is a bug: the log names the error.',
+  },
+  // ---- the read model --------------------------------------------------------------------------------------------------
+  holdfast_projected_events_total: {
+    type: 'counter',
+    apps: API,
+    labels: {
+      outcome:
+        '`applied`, `over_gap` (applied though one before it never came), `duplicate`, `filled_in`, `parked`, `set_aside`',
+    },
+    meaning: 'Run events taken into the read model, by what became of them.',
+    whenItMoves: '`over_gap`: events were lost. `set_aside`: look into `api.parked_events`.',
+  },
+  holdfast_projection_lag_seconds: {
+    type: 'histogram',
+    apps: API,
+    labels: {},
+    meaning: 'From the moment of an event to its being visible to callers.',
+    whenItMoves: 'Views are behind: relay, Kafka, or this consumer. Clocks of two hosts are in it.',
+    buckets: QUICK_SECONDS,
+  },
+  holdfast_parked_events: {
+    type: 'gauge',
+    apps: API,
+    labels: { reason: '`gap`, `unknown_run`, `unreadable`, `undecodable`, `refused` and the like' },
+    meaning:
+      'Events that wait for another, or are set aside. Counted up to 10,000, at most every 10 s.',
+    whenItMoves:
+      '`gap` and `unknown_run` pass within seconds; the others stay until somebody looks.',
+  },
+  holdfast_event_watchers: {
+    type: 'gauge',
+    apps: API,
+    labels: {},
+    meaning: 'Streams and `Prefer: wait` requests that wait for something to happen.',
+    whenItMoves: 'People watch. All of them are served by one read.',
+  },
+  // ---- itself ----------------------------------------------------------------------------------------------------------
+  holdfast_metrics_unread_total: {
+    type: 'counter',
+    apps: BOTH,
+    labels: { source: 'what could not be read' },
+    meaning: 'Gauges left out of an answer because their source failed or took over 2 s.',
+    whenItMoves: 'Postgres is away or slow.',
+  },
+} as const satisfies Readonly<Record<string, MetricDefinition>>;
+
+export type MetricName = keyof typeof metricCatalogue;
+type NamesOf<Type extends MetricType> = {
+  [Name in MetricName]: (typeof metricCatalogue)[Name]['type'] extends Type ? Name : never;
+}[MetricName];
+export type CounterName = NamesOf<'counter'>;
+export type GaugeName = NamesOf<'gauge'>;
+export type HistogramName = NamesOf<'histogram'>;
+
+export type LabelsOf<Name extends MetricName> = {
+  readonly [Label in keyof (typeof metricCatalogue)[Name]['labels']]: string;
+};
+
+export const metricNames = Object.keys(metricCatalogue) as MetricName[];
+
+export function definitionOf(name: MetricName): MetricDefinition {
+  return metricCatalogue[name];
+}
