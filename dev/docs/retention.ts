@@ -17,7 +17,7 @@ export function retentionPage(): string {
 
 What is kept for how long. One process of each app, by lease, looks once a minute, and removes what has been kept for long enough in batches of 500, each a short transaction that passes over rows which somebody holds. What it removed is one log line per rule (\`kept long enough: removed\`). A drain ends it after the batch in hand.
 
-Measured with 100,000 runs, their calls, events and contents, on a machine of two cores that others used too: a batch of 500 took 17 to 51 ms on average, depending on the rule, and 193 ms at the most; a round with nothing to remove took under 20 ms.
+Measured with 100,000 runs, their calls, events and contents, on a machine of two cores that others used too: a batch of 500 took 13 to 51 ms on average, depending on the rule, and 193 ms at the most; a round with nothing to remove took under 20 ms.
 
 ## Settings
 
