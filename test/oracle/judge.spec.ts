@@ -69,9 +69,15 @@ const wrong: readonly (readonly [what: string, rule: Rule, change: Partial<Facts
   ],
   ['a call charged twice', 'paid_twice', { charges: [...right.charges, ...right.charges] }],
   [
-    'an item asked for twice under two ids',
+    'an item asked for again under another id although the first call may have been paid',
     'paid_twice',
-    { calls: [call, { ...call, callId: 'd' }] },
+    {
+      calls: [
+        { ...call, state: 'unknown' },
+        { ...call, callId: 'd' },
+      ],
+      charges: [...right.charges, { callId: 'd', runId: 'a' }],
+    },
   ],
   ['a charge of which the ledger knows nothing', 'unbooked', { calls: [] }],
   [

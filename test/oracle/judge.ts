@@ -35,6 +35,8 @@ const terminal = ['completed', 'failed', 'cancelled'];
 const settled = [...terminal, 'needs_review'];
 /** Ways of leaving a run that commit nothing for it. */
 const withoutOutcome = ['lease_lost', 'released'];
+/** Paid for nothing: another call of that item may follow. */
+const endedBadly = ['failed', 'cancelled'];
 /** Events that say something about a decision, not about where the run stands. */
 const asides = ['RunDecisionApplied', 'RunDecisionRefused'];
 
@@ -113,10 +115,10 @@ function paidTwice({ charges, calls }: Facts): Breach[] {
       ? []
       : [breach('paid_twice', callId, `charged ${of.length} times`)],
   );
-  const done = calls.filter(({ state }) => state === 'done');
-  const byItem = Map.groupBy(done, ({ runId, step, item }) => `${runId}/${step}/${item}`);
+  const paid = calls.filter((c) => byCall.has(c.callId) && !endedBadly.includes(c.state));
+  const byItem = Map.groupBy(paid, ({ runId, step, item }) => `${runId}/${step}/${item}`);
   const again = [...byItem].flatMap(([item, of]) =>
-    of.length === 1 ? [] : [breach('paid_twice', item, `${of.length} finished calls`)],
+    of.length === 1 ? [] : [breach('paid_twice', item, `paid calls: ${statesOf(of)}`)],
   );
   return [...charged, ...again];
 }
@@ -168,6 +170,10 @@ function unpublished({ unpublished: rows }: Facts): Breach[] {
 
 function isAside(name: string): boolean {
   return asides.includes(name);
+}
+
+function statesOf(calls: readonly { readonly state: string }[]): string {
+  return calls.map(({ state }) => state).join(', ');
 }
 
 function fences(attempts: readonly { readonly fence: string }[]): string {

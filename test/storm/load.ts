@@ -14,7 +14,7 @@ const twiceShare = 0.1;
 const tenderShare = 0.02;
 const quickShare = 0.3;
 /** The load comes in this part of the storm's time; the rest is for what is left. */
-const loadShare = 0.8;
+const loadShare = 0.95;
 
 export interface LoadOptions {
   readonly order: StormOrder;

@@ -1,0 +1,316 @@
+/**
+ * Negative controls: readers, claims and callers that look right and are not, each beside what Holdfast does, in the one order of
+ * events that tells them apart. The oracle must find the wrong ones, and nothing with the right ones.
+ * Real: Postgres, Kafka's consumer group, the processor's stores, the gateway, HTTP. Stands in: a list for the events topic, in the
+ * order of sending; the simulator for OpenAI, with its bill. The weaker variants exist in this file only.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Tx } from '#libs/postgres';
+import type { Claim } from '../../apps/processor/src/execute-runs/claim.js';
+import {
+  aRequest,
+  anOwner,
+  startGatewayFixture,
+  type GatewayFixture,
+} from '../integration/openai-gateway/gateway-fixture.js';
+import { aMessage, kafkaStack, topicSpec } from '../integration/messaging/messaging-stack.js';
+import {
+  aWork,
+  completed,
+  openProcessorFixture,
+  type ProcessorFixture,
+  type SpecProcessor,
+} from '../integration/processor/processor-fixture.js';
+import type { AttemptFact, CallFact, EventFact, Facts } from '../oracle/facts.js';
+import { judge, type Rule } from '../oracle/judge.js';
+
+let processors: ProcessorFixture;
+let gateways: GatewayFixture;
+beforeAll(async () => {
+  [processors, gateways] = await Promise.all([openProcessorFixture(), startGatewayFixture()]);
+});
+afterAll(async () => {
+  await processors?.stop();
+  await gateways?.stop();
+});
+beforeEach(() => processors.empty());
+
+const nothing: Facts = {
+  ...{ answers: [], views: [], executions: [], attempts: [], calls: [], charges: [], events: [] },
+  ...{ deadLetters: [], unpublished: 0, recoveriesMs: [] },
+};
+const rulesBrokenBy = (facts: Partial<Facts>): Rule[] => [
+  ...new Set(judge({ ...nothing, ...facts }).map(({ rule }) => rule)),
+];
+
+describe('a relay that reads', () => {
+  interface Row {
+    readonly seq: bigint;
+    readonly run: string;
+    readonly version: number;
+  }
+  /** Stands for the topic. */
+  let log: Row[];
+  const runs = ['a', 'b'];
+
+  beforeEach(async () => {
+    log = [];
+    await processors.sql(`CREATE TABLE IF NOT EXISTS public.weak_outbox (
+      seq bigserial PRIMARY KEY, run text NOT NULL, version int NOT NULL)`);
+    await processors.sql(`TRUNCATE public.weak_outbox`);
+  });
+
+  const append = (tx: Pick<Tx, 'query'>, run: string, version: number) =>
+    tx.query(`INSERT INTO public.weak_outbox (run, version) VALUES ($1, $2)`, [run, version]);
+  const read = (where = 'true') =>
+    processors.sql<Row>(`SELECT * FROM public.weak_outbox WHERE ${where} ORDER BY seq`);
+  const remove = (where: string) => processors.sql(`DELETE FROM public.weak_outbox WHERE ${where}`);
+  const these = (rows: readonly Row[]) => `seq IN (${rows.map(({ seq }) => seq).join(', ')})`;
+  const send = (rows: readonly Row[]) => void log.push(...rows);
+
+  /** Run a's transaction draws its number first; b's commits; then `meanwhile`; a's commits in it or at its end. */
+  async function whileACommitsLate(meanwhile: () => Promise<void>): Promise<void> {
+    const committing = Promise.withResolvers<void>();
+    const drawn = Promise.withResolvers<void>();
+    const late = processors.database.transaction(async (tx) => {
+      await append(tx, 'a', 1);
+      drawn.resolve();
+      await committing.promise;
+    });
+    await drawn.promise;
+    await append(processors.database, 'b', 1);
+    commitA = async () => {
+      committing.resolve();
+      await late;
+    };
+    await meanwhile();
+    await commitA();
+  }
+  let commitA: () => Promise<void>;
+
+  /** As if each event had put its run before a person: what is lost and what is out of order shows all the same. */
+  async function broken(): Promise<Rule[]> {
+    const status = 'needs_review';
+    const executions = runs.map((runId) => {
+      return { runId, status, version: 1, failureClass: 'internal' };
+    });
+    return rulesBrokenBy({
+      executions,
+      answers: runs.map((run) => ({ key: run, runId: run })),
+      views: executions.map((run) => ({ ...run, key: run.runId })),
+      deadLetters: runs,
+      events: log.map(({ run, version }): EventFact => {
+        return { id: `${run}-${version}`, runId: run, version, name: 'RunNeedsReview', status };
+      }),
+      unpublished: (await read()).length,
+    });
+  }
+
+  it('a prefix, and deletes what it sent: finds the row that was committed late', async () => {
+    const cycle = async () => {
+      const rows = await read();
+      send(rows);
+      if (rows.length > 0) await remove(these(rows));
+    };
+    await whileACommitsLate(cycle);
+    await cycle();
+    expect(await broken()).toEqual([]);
+  });
+
+  it('ids greater than the last seen: loses the row that was committed late', async () => {
+    let last = 0n;
+    const cycle = async () => {
+      const rows = await read(`seq > ${last}`);
+      send(rows);
+      if (rows.length > 0) await remove(these(rows));
+      last = rows.at(-1)?.seq ?? last;
+    };
+    await whileACommitsLate(cycle);
+    await cycle();
+    expect(await broken()).toEqual(expect.arrayContaining(['lost', 'unpublished']));
+  });
+
+  it('in one snapshot and deletes in another: deletes what it never sent', async () => {
+    await whileACommitsLate(async () => {
+      const rows = await read();
+      send(rows);
+      await commitA();
+      await remove(`seq <= ${rows.at(-1)!.seq}`);
+    });
+    expect(await broken()).toContain('lost');
+  });
+
+  it('and deletes before the acknowledgement: loses what it had in hand when it died', async () => {
+    await append(processors.database, 'a', 1);
+    await append(processors.database, 'b', 1);
+    const rows = await read();
+    await remove(these(rows));
+    send(rows.slice(1)); // killed while it was sending
+    expect(await broken()).toContain('lost');
+  });
+
+  it('beside another one with SKIP LOCKED: one run’s events change places', async () => {
+    await append(processors.database, 'b', 1);
+    await append(processors.database, 'a', 1);
+    await append(processors.database, 'a', 2);
+    const next = `SELECT * FROM public.weak_outbox ORDER BY seq LIMIT 2 FOR UPDATE SKIP LOCKED`;
+    await processors.database.transaction(async (first) => {
+      const slow = (await first.query<Row>(next)).rows;
+      await processors.database.transaction(async (second) =>
+        send((await second.query<Row>(next)).rows),
+      );
+      send(slow);
+    });
+    await remove('true');
+    expect(await broken()).toContain('out_of_order');
+  });
+});
+
+describe('an owner that comes back after its lease', () => {
+  let late: SpecProcessor;
+  let other: SpecProcessor;
+  let runId: string;
+  let lost: Claim;
+
+  beforeEach(async () => {
+    [late, other] = [processors.processor('late'), processors.processor('other')];
+    runId = randomUUID();
+    await late.admit.admit(aWork({ runId }));
+    lost = (await late.claims.claim(1))[0]!;
+    await processors.expire(runId);
+    await other.rescue.rescueExpired();
+    const claim = (await other.claims.claim(1))[0]!;
+    await other.moves.move(claim, completed);
+  });
+
+  it('and writes under its fence changes nothing', async () => {
+    expect(await late.moves.move(lost, completed)).toBe(false);
+    expect(rulesBrokenBy(await runFacts())).toEqual([]);
+  });
+
+  it('and writes without the fence commits a second outcome', async () => {
+    await processors.database.transaction(async (tx) => {
+      await tx.query(
+        `UPDATE processor.executions SET status = 'completed', version = version + 1 WHERE run_id = $1`,
+        [runId],
+      );
+      await tx.query(
+        `UPDATE processor.attempts SET outcome = 'completed' WHERE run_id = $1 AND fence = $2`,
+        [runId, lost.fence],
+      );
+    });
+    const told = (await runFacts()).events!;
+    const second = { ...told.at(-1)!, id: randomUUID(), version: told.length + 1 };
+    const facts = { ...(await runFacts()), events: [...told, second] };
+    expect(rulesBrokenBy(facts)).toEqual(expect.arrayContaining(['two_owners', 'ends_twice']));
+  });
+
+  async function runFacts(): Promise<Partial<Facts>> {
+    const { status, version } = await processors.row(runId);
+    const events = (await processors.events(runId)).map((event) => {
+      return { ...event, id: String(event.seq), runId };
+    });
+    const attempts = await processors.sql<AttemptFact>(
+      `SELECT run_id::text AS "runId", fence::text, dispatch, outcome FROM processor.attempts WHERE run_id = $1`,
+      [runId],
+    );
+    return {
+      ...{ attempts, events },
+      answers: [{ key: 'k', runId }],
+      views: [{ runId, key: 'k', status, version }],
+      executions: [{ runId, status, version, failureClass: null }],
+    };
+  }
+});
+
+it('a consumer that commits the offset before it admits loses the run that it had in hand when it died', async () => {
+  const topic = 'spec.work.v1';
+  const kafka = await kafkaStack([topicSpec(topic, 1)]);
+  const groupId = kafka.kafka.groupName('weak');
+  const admitted: string[] = [];
+  const runs = ['a', 'b'];
+  await kafka.send(topic, [aMessage('a')]);
+  try {
+    const dying = await join((run, commit) => commit().then(() => run)); // and dies before it admits
+    await kafka.send(topic, [aMessage('b')]);
+    const living = await join(async (run, commit) => {
+      admitted.push(run);
+      await commit();
+      return run;
+    });
+    expect([dying, living]).toEqual(runs);
+    const executions = admitted.map((runId) => {
+      return { runId, status: 'completed', version: 0, failureClass: null };
+    });
+    const answers = runs.map((run) => ({ key: run, runId: run }));
+    expect(judge({ ...nothing, answers, executions })).toContainEqual(
+      expect.objectContaining({
+        rule: 'lost',
+        subject: 'a',
+        what: expect.stringContaining('processor') as string,
+      }),
+    );
+  } finally {
+    await kafka.close();
+  }
+
+  /** Joins the group, takes one record, and leaves it as a dead process would. */
+  async function join(
+    take: (run: string, commit: () => Promise<void>) => Promise<string>,
+  ): Promise<string> {
+    const consumer = kafka.kafka.newClient().consumer({ groupId });
+    const taken = Promise.withResolvers<string>();
+    await consumer.connect();
+    await consumer.subscribe({ topics: [kafka.kafka.topicName(topic)], fromBeginning: true });
+    await consumer.run({
+      autoCommit: false,
+      eachMessage: async ({ topic: name, partition, message }) => {
+        const offset = String(BigInt(message.offset) + 1n);
+        const commit = () => consumer.commitOffsets([{ topic: name, partition, offset }]);
+        taken.resolve(await take(String(message.key), commit));
+      },
+    });
+    const run = await taken.promise;
+    await consumer.disconnect();
+    return run;
+  }
+});
+
+describe('a call whose reply was lost', () => {
+  const request = () => aRequest({ whenUnknown: 'hold' });
+
+  it('and is held is paid once', async () => {
+    const first = request();
+    gateways.simulator.addFaults([
+      { match: { runId: first.runId }, fault: { kind: 'reset_after_charge' } },
+    ]);
+    const gateway = gateways.gateway();
+    await gateway.callModel(first, anOwner(1n));
+    const again = await gateway.callModel(first, anOwner(2n));
+    expect(again).toMatchObject({ kind: 'failed', failure: { class: 'outcome_unknown' } });
+    expect(rulesBrokenBy(await billOf(first.runId))).toEqual([]);
+  });
+
+  it('and is sent again as a new try is paid twice', async () => {
+    const first = request();
+    gateways.simulator.addFaults([
+      { match: { runId: first.runId }, fault: { kind: 'reset_after_charge' } },
+    ]);
+    const gateway = gateways.gateway();
+    await gateway.callModel(first, anOwner(1n));
+    await gateway.callModel({ ...first, try: first.try + 1 }, anOwner(2n));
+    expect(rulesBrokenBy(await billOf(first.runId))).toEqual(['paid_twice']);
+  });
+
+  async function billOf(runId: string): Promise<Partial<Facts>> {
+    const charges = gateways.simulator.charges().charges.flatMap((charge) => {
+      return charge.runId === runId ? [{ callId: charge.callId ?? '', runId }] : [];
+    });
+    const { rows } = await gateways.database.query<CallFact>(
+      `SELECT call_id::text AS "callId", run_id::text AS "runId", step, item, state, false AS "possibleDuplicate"
+       FROM processor.calls WHERE run_id = $1`,
+      [runId],
+    );
+    return { charges, calls: rows };
+  }
+});
