@@ -12,6 +12,8 @@ export interface SceneOptions {
   readonly processors?: number;
   /** How long the simulator works on one call; default 50. */
   readonly modelLatencyMs?: number;
+  /** As whom the apps talk to Postgres; default: as the specs do. */
+  readonly role?: { readonly name: string; readonly password: string };
   /** Where api and processors are built; default dist/. */
   readonly build?: string;
   /** Settings for api and processors. */
@@ -61,7 +63,7 @@ export async function openScene(options: SceneOptions = {}): Promise<Scene> {
   };
   try {
     const servers = {
-      DATABASE_URL: database.url,
+      DATABASE_URL: asRole(database.url, options.role),
       KAFKA_BROKERS: kafkaBrokers().join(','),
       HOLDFAST_TOPIC_PREFIX: topicPrefix,
     };
@@ -111,4 +113,9 @@ function urlIn(readyLine: string): string {
   const url = /https?:\/\/[^\s,;]+/.exec(readyLine)?.[0];
   if (url === undefined) throw new Error(`No address in "${readyLine}"`);
   return url;
+}
+
+function asRole(databaseUrl: string, role: SceneOptions['role']): string {
+  if (role === undefined) return databaseUrl;
+  return Object.assign(new URL(databaseUrl), { username: role.name, password: role.password }).href;
 }

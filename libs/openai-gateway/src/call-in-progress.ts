@@ -19,6 +19,8 @@ export interface CallParts {
   readonly endpoint: OpenAiEndpoint;
   readonly timing: GatewayTiming;
   readonly log: FieldLog;
+  /** Sent with every request, so a refusal may quote it. */
+  readonly apiKey: string;
 }
 
 type Step = ModelCallOutcome | { readonly kind: 'look_again' };
@@ -284,7 +286,10 @@ export class CallInProgress {
 
   #classify(fact: CallFact): CallFailure {
     const { instructions, input } = this.request;
-    return classifyFailure(fact, { nowMs: Date.now(), sentTexts: [instructions, input] });
+    return classifyFailure(fact, {
+      nowMs: Date.now(),
+      sentTexts: [this.parts.apiKey, instructions, input],
+    });
   }
 }
 

@@ -107,6 +107,7 @@ export class OpenAiGateway {
       endpoint: this.#endpoint,
       timing: this.#timing,
       log: this.#options.log,
+      apiKey: this.#options.apiKey,
     }).carryThrough();
   }
 
