@@ -18,15 +18,7 @@ import {
 } from '#libs/domain';
 
 /** In the table because names and states are settled; no code makes these moves yet. Strike out what gets built. */
-export const triggersNotBuilt: readonly RunTrigger[] = [
-  'lane_paused',
-  'calls_to_close',
-  'cancelled',
-  'redriven',
-  'completed_by_hand',
-  'discarded',
-  'superseded',
-];
+export const triggersNotBuilt: readonly RunTrigger[] = ['lane_paused', 'superseded'];
 
 const stateMeanings: Readonly<Record<RunStatus, string>> = {
   queued: 'accepted, waits for a free worker',
@@ -34,7 +26,8 @@ const stateMeanings: Readonly<Record<RunStatus, string>> = {
   retrying: 'not running now; tried again at `nextAttemptAt`',
   needs_review: 'stopped on purpose; a person decides. A dead letter says why',
   completed: 'the result is stored',
-  failed: 'will not be tried again: the caller must change something, or the deadline has passed',
+  failed:
+    'will not be tried again: the caller must change something, the deadline has passed, or support gave it up',
   cancelled: 'stopped on request',
 };
 

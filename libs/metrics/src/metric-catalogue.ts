@@ -71,9 +71,9 @@ export const metricCatalogue = {
     type: 'counter',
     apps: PROCESSOR,
     labels: {
-      kind: '`insert`, `make_ready`, `hop` (once more through a retry tier), `duplicate`, `stale`, `unknown_run`',
+      kind: '`insert`, `make_ready`, `hop` (once more through a retry tier), `duplicate`, `stale`, `unknown_run`; of decisions `answered`, `repeated`, `sent_on`, `left_to_owner`, `kept` (until their run comes), `known`',
     },
-    meaning: 'Work messages settled, by what they meant.',
+    meaning: 'Work messages and decisions of people settled, by what they meant.',
     whenItMoves:
       '`duplicate` and `stale` are harmless. Many `hop`: retries leave their tiers too early, compare clocks.',
   },

@@ -69,6 +69,8 @@ export class CallInProgress {
     switch (decision.kind) {
       case 'not_owner':
         return { kind: 'not_owner' };
+      case 'stopped':
+        return { kind: 'stopped' };
       case 'failed':
         return { kind: 'failed', callId, failure: decision.failure };
       case 'reuse': {

@@ -55,6 +55,7 @@ function tellOutcome(span: OpenSpan, outcome: ModelCallOutcome): void {
       return;
     case 'aborted':
     case 'not_owner':
+    case 'stopped':
       return;
   }
 }

@@ -1,6 +1,7 @@
 /** The front door of the OpenAI gateway: one call goes in, one outcome comes out, and it is paid for once. */
 import { AddCallSender1795494000000 } from './migrations/add-call-sender.js';
 import { CommentCalls1795493801500 } from './migrations/comment-calls.js';
+import { CreateCallStops1795494100000 } from './migrations/create-call-stops.js';
 import { CreateCalls1764000100000 } from './migrations/create-calls.js';
 
 export type {
@@ -13,17 +14,20 @@ export type {
   Usage,
 } from './model-call.js';
 export { callIdOf, type CallIdentity } from './call-id.js';
+export type { ClosedCalls } from './close-calls.js';
 export type { GatewayOptions, GatewayTiming } from './gateway-options.js';
 export { bumpFences, type RunFence } from './ledger/bump-fences.js';
 export { forgetOutputs, removeCalls } from './ledger/forget-calls.js';
 export { newestCalls, type NewestCall } from './ledger/newest-calls.js';
+export { giveUpUnknownCalls, runsWithOpenCalls, stopCalls } from './ledger/stop-calls.js';
 export { usageOfRuns, type RunUsage } from './ledger/usage-of-runs.js';
 export { OpenAiGateway } from './openai-gateway.js';
 
-/** `processor.calls`; run with the processor's own migrations, into schema `processor`. */
+/** `processor.calls`, `processor.call_stops`; run with the processor's own migrations, into schema `processor`. */
 export const gatewayMigrations = [
   CreateCalls1764000100000,
   CommentCalls1795493801500,
   AddCallSender1795494000000,
+  CreateCallStops1795494100000,
 ];
 export type { OpenAiHealth } from './openai/openai-health.js';

@@ -42,8 +42,10 @@ export interface CallOwner {
 export type ModelCallOutcome =
   | CompletedCall
   | { readonly kind: 'failed'; readonly callId: string; readonly failure: CallFailure }
-  /** The fence is lost or a cancel was requested: nothing was sent. */
+  /** The fence is lost: nothing was sent. */
   | { readonly kind: 'not_owner' }
+  /** The run is to be cancelled: nothing was sent. */
+  | { readonly kind: 'stopped' }
   /** The owner's signal fired. The call stays open in the ledger; the next owner picks it up. */
   | { readonly kind: 'aborted' };
 

@@ -18,8 +18,10 @@ import { callIdOf } from './call-id.js';
 import { inCallSpan } from './call-span.js';
 import { countCall } from './count-call.js';
 import { CallInProgress } from './call-in-progress.js';
+import { closeOpenCalls, type ClosedCalls } from './close-calls.js';
 import { defaultTiming, type GatewayOptions } from './gateway-options.js';
 import { CallLedger } from './ledger/call-ledger.store.js';
+import { openCallsOf } from './ledger/open-calls.js';
 import type { CallOwner, ModelCallOutcome, ModelCallRequest } from './model-call.js';
 import type { OpenAiHealth } from './openai/openai-health.js';
 import { OpenAiEndpoint } from './openai/openai-endpoint.js';
@@ -84,9 +86,19 @@ export class OpenAiGateway {
    * its signal fired: the next owner would find a call in the middle of its sending, and could not know what became of it.
    */
   async offTheWire(runId: string): Promise<void> {
-    const calls = [...this.#busy.values()].filter((call) => call.runId === runId);
-    const over = AbortSignal.timeout(this.#timing.closeGraceMs);
-    await orAborted(Promise.all(calls.map(({ ended }) => ended)), over);
+    await orAborted(this.#sent(runId), AbortSignal.timeout(this.#timing.closeGraceMs));
+  }
+
+  /**
+   * For a run that is to be cancelled: its open calls are cancelled at OpenAI, and what was paid for is booked. Nothing of the
+   * run is sent meanwhile: see `stopCalls`. Ends early when the signal fires: the run is no longer ours.
+   */
+  async closeCalls(runId: string, signal: AbortSignal): Promise<ClosedCalls> {
+    const { database, log } = this.#options;
+    await orAborted(this.#sent(runId), signal);
+    return closeOpenCalls(await openCallsOf(database, runId), signal, {
+      ...{ ledger: this.#ledger, endpoint: this.#endpoint, timing: this.#timing, log },
+    });
   }
 
   /** Lets requests on the wire finish, then cuts them. Fire the owners' signals first. */
@@ -120,6 +132,12 @@ export class OpenAiGateway {
       },
     );
     this.#busy.set(callId, { runId, ended: ended.then(() => undefined) });
+  }
+
+  /** Every call of the run that is being carried through here has come to wherever it gets. */
+  async #sent(runId: string): Promise<void> {
+    const calls = [...this.#busy.values()].filter((call) => call.runId === runId);
+    await Promise.all(calls.map(({ ended }) => ended));
   }
 
   async #allIdle(): Promise<void> {

@@ -67,6 +67,8 @@ export const logFields = {
   // counts
   runs: 'number',
   runsInHand: 'number',
+  /** Calls of a cancelled run that nobody could close. */
+  leftOpen: 'number',
   applied: 'number',
   duplicates: 'number',
   filledIn: 'number',

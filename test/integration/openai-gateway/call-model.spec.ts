@@ -314,7 +314,7 @@ describe('an owner that has lost the run', () => {
        VALUES ($1, 'default', $2, 0, 0, 1, 1, 'background', 'gpt-5.2', true)`,
       [callId, request.runId],
     );
-    expect(await fixture.gateway().callModel(request, anOwner(1n))).toEqual({ kind: 'not_owner' });
+    expect(await fixture.gateway().callModel(request, anOwner(1n))).toEqual({ kind: 'stopped' });
     expect(requestsOf(callId)).toHaveLength(0);
   });
 });

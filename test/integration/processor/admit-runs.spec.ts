@@ -158,7 +158,7 @@ describe('a batch that holds what Postgres refuses', () => {
     await one.admit.admit(work);
     expect((await fixture.row(work.runId)).request).toEqual(work.request);
     const [claim] = await one.claims.claim(1);
-    expect(await one.moves.move(claim!, retryLater(5_000))).toBe(true);
+    expect(await one.moves.move(claim!, retryLater(5_000))).toBe('written');
   });
 });
 

@@ -23,11 +23,13 @@ beforeAll(async () => {
       fixture.database,
       new Outbox({ schema: 'processor', source: '/holdfast/processor' }),
     ),
+    givenResults: { check: () => Promise.resolve({ kind: 'unread' }) },
     workflows,
     relay: { hint: nothing },
     metrics: noMetrics,
     log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
     onReady: () => void ready++,
+    onCancelStored: nothing,
   });
 });
 afterAll(() => fixture.stop());

@@ -5,10 +5,11 @@
  */
 import { randomUUID } from 'node:crypto';
 import { parseRunEvent, workHeaders, type RunEventName } from '#libs/contracts';
-import { runIdOf, type RunFailure } from '#libs/domain';
+import { runIdOf, type DecisionName, type RunFailure } from '#libs/domain';
 import { Outbox } from '#libs/messaging';
 import { Database, type DatabaseOptions, type Tx } from '#libs/postgres';
 import { AdmitRunsStore } from '../../../apps/processor/src/admit-runs/admit-runs.store.js';
+import type { CheckedDecision } from '../../../apps/processor/src/admit-runs/apply-decisions.store.js';
 import type { IncomingWork } from '../../../apps/processor/src/admit-runs/incoming-work.js';
 import { AnnounceWaitingStore } from '../../../apps/processor/src/execute-runs/announce-waiting.store.js';
 import { CheckPointsStore } from '../../../apps/processor/src/execute-runs/check-points.store.js';
@@ -17,6 +18,7 @@ import { LeasesStore } from '../../../apps/processor/src/execute-runs/leases.sto
 import { RunMovesStore } from '../../../apps/processor/src/execute-runs/run-moves.store.js';
 import { RescueRunsStore } from '../../../apps/processor/src/rescue-runs/rescue-runs.store.js';
 import type { ExecutionRow } from '../../../apps/processor/src/schema/index.js';
+import { workflows } from '#libs/workflows';
 import { freshDatabase } from '../../support/stack.js';
 
 export interface SpecProcessor {
@@ -33,10 +35,17 @@ export interface SpecProcessor {
 
 export interface ToldEvent {
   readonly seq: bigint;
+  /** `ce_id` */
+  readonly id: string;
   readonly runId: string;
   readonly name: RunEventName;
   readonly version: number;
   readonly status: string;
+  /** Bare UUID of the decision that it answers. */
+  readonly answers: string | null;
+  /** Why a decision was refused. */
+  readonly refusal: string | null;
+  readonly usage: unknown;
 }
 
 export interface ToldMessage {
@@ -93,7 +102,7 @@ export async function openProcessorFixture(): Promise<ProcessorFixture> {
       return {
         owner,
         database: own,
-        admit: new AdmitRunsStore(own, outbox),
+        admit: new AdmitRunsStore(own, outbox, workflows),
         claims: new ClaimRunsStore(own, outbox, owner, leaseMs),
         leases: new LeasesStore(own, owner, leaseMs),
         moves: new RunMovesStore(own, outbox, { hint: () => undefined }),
@@ -159,7 +168,9 @@ export async function openProcessorFixture(): Promise<ProcessorFixture> {
       );
     },
     empty: async () => {
-      await sql('TRUNCATE processor.executions, processor.calls, processor.outbox CASCADE');
+      await sql(
+        'TRUNCATE processor.executions, processor.decisions, processor.calls, processor.call_stops, processor.outbox CASCADE',
+      );
       await sql('UPDATE processor.lanes SET virtual_time = 0, weight = 1, paused = false');
     },
     stop: async () => {
@@ -207,7 +218,14 @@ function eventOf({ seq, headers, body }: OutboxRow): ToldEvent {
   const parsed = parseRunEvent({ type: headersOf(headers)['ce_type'] ?? '', data });
   if (parsed.kind !== 'parsed') throw new Error(`unreadable event: ${JSON.stringify(parsed)}`);
   const { name, data: event } = parsed.value;
-  return { seq, runId: event.runId, name, version: event.version, status: event.status };
+  const { runId, version, status } = event;
+  const isAnswer = name === 'RunDecisionApplied' || name === 'RunDecisionRefused';
+  return {
+    ...{ seq, id: headersOf(headers)['ce_id'] ?? '', runId, name, version, status },
+    answers: isAnswer ? event.decisionId.slice('dec_'.length) : null,
+    refusal: name === 'RunDecisionRefused' ? event.code : null,
+    usage: 'usage' in event ? event.usage : null,
+  };
 }
 
 function headersOf(headers: Buffer): Record<string, string> {
@@ -238,6 +256,23 @@ export function aWork(changes: Partial<IncomingWork> & { tenant?: string } = {})
     origin: { topic: 'holdfast.run.requested.v1', partition: 0, offset: '1', timestamp: 1 },
     unworkable: null,
     ...rest,
+  };
+}
+
+/** As it comes out of `AdmitRuns`; the result of a completion is taken to fit. */
+export function aDecision(
+  runId: string,
+  decision: DecisionName,
+  changes: Partial<CheckedDecision> = {},
+): CheckedDecision {
+  const isCompletion = decision === 'complete';
+  return {
+    ...{ runId, decisionId: randomUUID(), decision, tenant: 'default', reason: 'by hand' },
+    resultRef: isCompletion ? 'cnt_by_hand' : null,
+    result: isCompletion
+      ? { kind: 'fits', ref: 'cnt_by_hand', inline: { answer: '42' } }
+      : { kind: 'unread' },
+    ...changes,
   };
 }
 

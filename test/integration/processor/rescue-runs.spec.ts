@@ -48,19 +48,25 @@ describe('a lease', () => {
 
   it('that is renewed does not run out', async () => {
     const claim = await lose(one);
-    expect(await one.leases.renew([claim])).toEqual([{ runId, mine: true, renewed: true }]);
+    expect(await one.leases.renew([claim])).toEqual([
+      { runId, mine: true, renewed: true, cancelRequested: false },
+    ]);
     expect(await two.rescue.rescueExpired()).toEqual([]);
   });
 
   it('is renewed for the runs that are named, and for their owner only', async () => {
     const claim = await claimIt(one);
     const named = (fence: bigint) => [{ ...claim, fence }];
-    expect(await one.leases.renew(named(7n))).toEqual([{ runId, mine: false, renewed: false }]);
-    expect(await two.leases.renew([claim])).toEqual([{ runId, mine: false, renewed: false }]);
+    expect(await one.leases.renew(named(7n))).toEqual([
+      { runId, mine: false, renewed: false, cancelRequested: false },
+    ]);
+    expect(await two.leases.renew([claim])).toEqual([
+      { runId, mine: false, renewed: false, cancelRequested: false },
+    ]);
     const unknown = aWork().runId;
     const gone = { ...claim, run: { ...claim.run, run_id: unknown } };
     expect(await one.leases.renew([gone])).toEqual([
-      { runId: unknown, mine: false, renewed: false },
+      { runId: unknown, mine: false, renewed: false, cancelRequested: false },
     ]);
     await fixture.expire(runId);
     expect(await one.leases.renew([])).toEqual([]);
@@ -71,7 +77,9 @@ describe('a lease', () => {
     const claim = await claimIt(one);
     await fixture.database.transaction(async (tx) => {
       await tx.query('SELECT FROM processor.executions WHERE run_id = $1 FOR UPDATE', [runId]);
-      expect(await one.leases.renew([claim])).toEqual([{ runId, mine: true, renewed: false }]);
+      expect(await one.leases.renew([claim])).toEqual([
+        { runId, mine: true, renewed: false, cancelRequested: false },
+      ]);
     });
   });
 });

@@ -11,6 +11,7 @@ import {
 } from '../../../apps/processor/src/schema/index.js';
 import { eventually } from '../../support/eventually.js';
 import {
+  aDecision,
   aWork,
   completed,
   openProcessorFixture,
@@ -117,6 +118,26 @@ describe('an ended run', () => {
     await sweep();
     expect(await rowsOf(runId)).toEqual({ executions: 1, check_points: 1, attempts: 1, calls: 1 });
   });
+});
+
+it('what was decided about a run goes with its tombstone, and about a run that never came by its own age', async () => {
+  const [runId, never] = [await completedRun(39), randomUUID()];
+  const { admit } = fixture.processor('one');
+  await admit.admit(aDecision(runId, 'cancel'));
+  await admit.admit(aDecision(never, 'cancel'));
+  await fixture.sql('INSERT INTO processor.call_stops (run_id) VALUES ($1)', [runId]);
+  const left = () =>
+    fixture.sql(
+      `SELECT run_id FROM processor.decisions UNION ALL SELECT run_id FROM processor.call_stops`,
+    );
+  await sweep();
+  expect(await left()).toHaveLength(3);
+  await endedDaysAgo(runId, 41);
+  await sweep();
+  expect(await left()).toEqual([{ run_id: never }]);
+  await fixture.sql(`UPDATE processor.decisions SET received_at = now() - interval '41 days'`);
+  await sweep();
+  expect(await left()).toEqual([]);
 });
 
 it('a run that has not ended keeps everything, however old it is', async () => {

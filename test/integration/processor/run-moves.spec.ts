@@ -74,7 +74,7 @@ describe('the owner of a run', () => {
   ] as const)('%s: row, event and fence together', async (_kind, outcome, row, told) => {
     const [claim] = await claimed();
     const fenceOfCall = await fixture.insertCall(idOf(claim), 1n);
-    expect(await one.moves.move(claim, outcome)).toBe(true);
+    expect(await one.moves.move(claim, outcome)).toBe('written');
     const after = await fixture.row(idOf(claim));
     expect(after).toMatchObject(row);
     const events = await fixture.events(idOf(claim));
@@ -135,7 +135,7 @@ describe('the owner of a run', () => {
         ),
       ),
     );
-    expect(answers).toEqual(Array(9).fill(true));
+    expect(answers).toEqual(Array(9).fill('written'));
     expect((await fixture.row(idOf(claims[0]))).failure).toEqual(strange);
   });
 });
@@ -154,7 +154,7 @@ describe('the largest request that is admitted', () => {
       const { runId } = aWork();
       await one.admit.admit({ ...work, runId, request });
       const [claim] = (await one.claims.claim(1)) as [Claim];
-      expect(await one.moves.move(claim, outcome)).toBe(true);
+      expect(await one.moves.move(claim, outcome)).toBe('written');
     }
   });
 });
@@ -168,11 +168,11 @@ describe('whoever has lost the run', () => {
       await two.rescue.rescueExpired();
       const [newer] = (await two.claims.claim(1)) as [Claim];
       const [row, events] = [await fixture.row(runId), await fixture.events(runId)];
-      expect(await one.moves.move(claim, outcome)).toBe(false);
+      expect(await one.moves.move(claim, outcome)).toBe('lost');
       expect(await fixture.row(runId)).toEqual(row);
       expect(await fixture.events(runId)).toEqual(events);
       expect(await fixture.sent(runId)).toEqual([]);
-      expect(await two.moves.move(newer, completed)).toBe(true);
+      expect(await two.moves.move(newer, completed)).toBe('written');
     }
   });
 
@@ -181,7 +181,7 @@ describe('whoever has lost the run', () => {
     await fixture.expire(idOf(claim));
     await two.rescue.rescueExpired();
     const row = await fixture.row(idOf(claim));
-    for (const outcome of everyOutcome) expect(await one.moves.move(claim, outcome)).toBe(false);
+    for (const outcome of everyOutcome) expect(await one.moves.move(claim, outcome)).toBe('lost');
     expect(await fixture.row(idOf(claim))).toEqual(row);
   });
 
@@ -191,7 +191,7 @@ describe('whoever has lost the run', () => {
     await fixture.expire(...lost.map(idOf));
     await two.rescue.rescueExpired();
     const answers = await Promise.all(claims.map((claim) => one.moves.move(claim, completed)));
-    expect(answers).toEqual(claims.map((_, index) => index % 3 !== 0));
+    expect(answers).toEqual(claims.map((_, index) => (index % 3 === 0 ? 'lost' : 'written')));
   });
 });
 
@@ -204,7 +204,7 @@ describe('an ended run', () => {
     await fixture.sql('UPDATE processor.executions SET next_attempt_at = NULL');
     const newest = { ...claim, fence: row.fence };
     for (const each of [claim, newest]) {
-      for (const outcome of everyOutcome) expect(await one.moves.move(each, outcome)).toBe(false);
+      for (const outcome of everyOutcome) expect(await one.moves.move(each, outcome)).toBe('lost');
       const point = { tenant: 'default', runId, fence: each.fence, step: 0, item: 0, value: 1 };
       expect(await one.checkPoints.save(point)).toBe(false);
       expect(await one.leases.renew([each])).toMatchObject([{ mine: false, renewed: false }]);

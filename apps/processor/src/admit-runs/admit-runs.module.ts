@@ -8,6 +8,7 @@ import {
   OutboxRelay,
   type KafkaTransportOptions,
 } from '#libs/messaging';
+import { ContentStore } from '#libs/content';
 import { Database } from '#libs/postgres';
 import { JsonLog } from '#libs/process';
 import { workflows } from '#libs/workflows';
@@ -19,6 +20,9 @@ import { AdmitRunsController } from './admit-runs.controller.js';
 import { AdmitRuns } from './admit-runs.js';
 import { AdmitRunsStore } from './admit-runs.store.js';
 import { DeadRecordsStore } from './dead-records.store.js';
+import { GivenResultsStore } from './given-results.store.js';
+import { Keeper } from '../execute-runs/keeper.js';
+import { PROCESSOR_SETTINGS, type ProcessorSettings } from '../settings.js';
 
 /** The processor *admits runs*: messages into its own tables, deduplicated; then their offsets are committed. */
 @Module({
@@ -27,23 +31,43 @@ import { DeadRecordsStore } from './dead-records.store.js';
   providers: [
     {
       provide: AdmitRuns,
-      inject: [Database, Outbox, OutboxRelay, RunSlots, JsonLog, PrometheusMetrics],
+      inject: [
+        Database,
+        Outbox,
+        OutboxRelay,
+        ContentStore,
+        RunSlots,
+        Keeper,
+        PROCESSOR_SETTINGS,
+        JsonLog,
+        PrometheusMetrics,
+      ],
       useFactory: (
         database: Database,
         outbox: Outbox,
         relay: OutboxRelay,
+        contents: ContentStore,
         slots: RunSlots,
+        keeper: Keeper,
+        settings: ProcessorSettings,
         log: JsonLog,
         metrics: PrometheusMetrics,
       ) =>
         new AdmitRuns({
-          store: new AdmitRunsStore(database, outbox),
+          store: new AdmitRunsStore(database, outbox, workflows),
+          givenResults: new GivenResultsStore(
+            database,
+            contents,
+            workflows,
+            settings.inlineResultBytes,
+          ),
           deadRecords: new DeadRecordsStore(database, outbox),
           workflows,
           relay,
           log,
           metrics,
           onReady: () => slots.hint(),
+          onCancelStored: () => keeper.hint(),
         }),
     },
     {

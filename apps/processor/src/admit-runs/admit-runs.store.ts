@@ -5,10 +5,13 @@
  * (A2) Rows are locked in the order of run ids, and decided on under the lock: two processors that get the same message (a
  *      rebalance) admit it once.
  * (A3) A hop sends the message on and counts it in one transaction, so that of two copies one hops.
+ * (A4) Requests and decisions of one run are one key: a batch never holds two of them, and the second waits for the commit of
+ *      the first. So a cancel can't overtake an admission that is on its way.
  */
 import { KeyedBatcher, statement, type Database, type Tx } from '#libs/postgres';
 import type { Outbox } from '#libs/messaging';
 import { pauseAt } from '#libs/pause-points';
+import type { WorkflowCatalogue } from '#libs/workflows';
 import {
   changeExecutions,
   lockExecutions,
@@ -17,36 +20,46 @@ import {
   type ExecutionChange,
   type ExecutionRow,
 } from '../schema/index.js';
+import {
+  applyDecisions,
+  applyEarlyDecisions,
+  type CheckedDecision,
+  type DecisionAdmission,
+} from './apply-decisions.store.js';
 import { decideAdmission, type Admission, type KnownRun } from './decide-admission.js';
 import type { IncomingWork } from './incoming-work.js';
 
+/** What lies on the requested topic: work, and what people decide about it. One key, one order: (A4). */
+export type Arrival = IncomingWork | CheckedDecision;
+
 export class AdmitRunsStore {
-  private readonly batcher: KeyedBatcher<IncomingWork, Admission>;
+  private readonly batcher: KeyedBatcher<Arrival, Admission | DecisionAdmission>;
   /** Lanes are made once and never deleted: no need to ask again. */
   private readonly knownLanes = new Set<string>();
 
   constructor(
     private readonly database: Database,
     private readonly outbox: Outbox,
+    private readonly workflows: WorkflowCatalogue,
   ) {
     this.batcher = new KeyedBatcher({
       name: 'processor.admit-runs',
-      keyOf: (work: IncomingWork) => work.runId,
-      write: (works) => this.write(works),
+      keyOf: (arrival: Arrival) => arrival.runId,
+      write: (arrivals) => this.write(arrivals),
     });
   }
 
-  admit(work: IncomingWork): Promise<Admission> {
-    return this.batcher.push(work);
+  admit(arrival: Arrival): Promise<Admission | DecisionAdmission> {
+    return this.batcher.push(arrival);
   }
 
-  private async write(works: readonly IncomingWork[]): Promise<Admission[]> {
+  private async write(arrivals: readonly Arrival[]): Promise<(Admission | DecisionAdmission)[]> {
+    const works = arrivals.filter((arrival): arrival is IncomingWork => !isDecision(arrival));
+    const decisions = arrivals.filter(isDecision);
     await this.makeLanes(works);
     const admissions = await this.database.transaction(async (tx) => {
-      const rows = await lockExecutions(
-        tx,
-        works.map((work) => work.runId),
-      ); // (A2)
+      const runIds = arrivals.map((arrival) => arrival.runId);
+      const rows = await lockExecutions(tx, runIds); // (A2)
       const now = rows.length > 0 ? await databaseNow(tx) : NOBODY_WAITS;
       const known = new Map(rows.map((row) => [row.run_id, row]));
       const decided = works.map((work) => ({
@@ -55,11 +68,19 @@ export class AdmitRunsStore {
       }));
       const fresh = worksWith(decided, 'insert');
       const inserted = await insertNew(tx, fresh);
-      await putBeforeAPerson(tx, this.outbox, inserted, fresh);
+      const ended = await applyEarlyDecisions(tx, this.outbox, inserted);
+      const alive = inserted.filter((row) => !ended.has(row.run_id));
+      await putBeforeAPerson(tx, this.outbox, alive, fresh);
       await makeReady(tx, worksWith(decided, 'make_ready'));
       await hop(tx, this.outbox, worksWith(decided, 'hop'), now); // (A3)
+      const { outbox, workflows } = this;
+      const answered = await applyDecisions(tx, outbox, workflows, known, decisions);
+      const byRun = new Map<string, Admission | DecisionAdmission>([
+        ...decided.map(({ work, admission }) => [work.runId, admission] as const),
+        ...decisions.map(({ runId }, index) => [runId, answered[index]!] as const),
+      ]);
       pauseAt('admit.before-commit');
-      return decided.map(({ admission }) => admission);
+      return runIds.map((runId) => byRun.get(runId)!);
     });
     pauseAt('admit.after-commit');
     return admissions;
@@ -80,6 +101,10 @@ export class AdmitRunsStore {
 interface Decided {
   readonly work: IncomingWork;
   readonly admission: Admission;
+}
+
+function isDecision(arrival: Arrival): arrival is CheckedDecision {
+  return 'decisionId' in arrival;
 }
 
 function worksWith(decided: readonly Decided[], kind: Admission['kind']): IncomingWork[] {

@@ -2,6 +2,7 @@
  * Settles one work record: into our own tables, or to the dead letters. Resolves when that is committed; rejects only where the
  * same record can succeed later. One that never could would hold its partition for ever.
  */
+import { decisionNameOf } from '#libs/contracts';
 import { runIdOf } from '#libs/domain';
 import type { Metrics } from '#libs/metrics';
 import type { OutboxRelay, ReceivedMessage, UndecodableRecord } from '#libs/messaging';
@@ -9,46 +10,72 @@ import { isRowRejection } from '#libs/postgres';
 import type { FieldLog } from '#libs/process';
 import { activeSpan, traceIdOf } from '#libs/tracing';
 import type { WorkflowCatalogue } from '#libs/workflows';
-import type { AdmitRunsStore } from './admit-runs.store.js';
+import type { AdmitRunsStore, Arrival } from './admit-runs.store.js';
+import type { DecisionAdmission } from './apply-decisions.store.js';
 import { refusedRecord, undecodableRecord, type DeadRecordsStore } from './dead-records.store.js';
 import type { Admission } from './decide-admission.js';
-import { readWork, type IncomingWork } from './incoming-work.js';
+import type { GivenResultsStore } from './given-results.store.js';
+import { readDecision, type ReadDecision } from './incoming-decision.js';
+import { readWork } from './incoming-work.js';
 
 export interface AdmitRunsTools {
   readonly store: AdmitRunsStore;
   readonly deadRecords: DeadRecordsStore;
+  readonly givenResults: Pick<GivenResultsStore, 'check'>;
   readonly workflows: WorkflowCatalogue;
   readonly relay: Pick<OutboxRelay, 'hint'>;
   readonly log: FieldLog;
   readonly metrics: Metrics;
   /** Told when something may be claimed. */
   readonly onReady: () => void;
+  /** Told when the owner of a run, perhaps this process, has a cancel to learn of. */
+  readonly onCancelStored: () => void;
 }
+
+type ReadArrival =
+  | { readonly kind: 'arrival'; readonly arrival: Arrival }
+  | Extract<ReadDecision, { kind: 'refused' }>;
 
 export class AdmitRuns {
   constructor(private readonly tools: AdmitRunsTools) {}
 
   async admit(message: ReceivedMessage): Promise<void> {
-    const read = readWork(message, this.tools.workflows);
+    const read = await this.read(message);
     if (read.kind === 'refused') {
       return this.bury(refusedRecord(message, read.code, read.reason));
     }
-    const admission = await this.write(read.work);
+    const admission = await this.write(read.arrival);
     activeSpan().set({
-      'holdfast.run.id': runIdOf(read.work.runId),
-      'holdfast.run.dispatch': read.work.dispatch,
+      'holdfast.run.id': runIdOf(read.arrival.runId),
+      ...('dispatch' in read.arrival && { 'holdfast.run.dispatch': read.arrival.dispatch }),
       'holdfast.admission': admission.kind,
     });
-    this.count(admission);
+    this.count(read.arrival, admission);
     switch (admission.kind) {
       case 'row_refused':
         return this.bury(refusedRecord(message, 'row_refused', ROW_REFUSED));
+      case 'foreign':
+        return this.bury(refusedRecord(message, 'tenant_mismatch', TENANT_MISMATCH));
       case 'insert':
       case 'make_ready':
+      case 'sent_on':
         this.tools.onReady();
+        this.tools.relay.hint();
         return;
       case 'hop':
+      case 'answered':
+      case 'repeated':
         this.tools.relay.hint();
+        return;
+      case 'left_to_owner':
+        this.tools.onCancelStored();
+        return;
+      case 'kept':
+      case 'known':
+        this.tools.log.debug(
+          { runId: message.subject, because: admission.kind, ...message.position },
+          'decision waits for its answer',
+        );
         return;
       case 'settle':
         this.tools.log.debug(
@@ -68,19 +95,41 @@ export class AdmitRuns {
     return this.bury(undecodableRecord(record));
   }
 
-  private async write(work: IncomingWork): Promise<Admission | { readonly kind: 'row_refused' }> {
+  private async read(message: ReceivedMessage): Promise<ReadArrival> {
+    if (!decisionNameOf(message.type)) {
+      const read = readWork(message, this.tools.workflows);
+      return read.kind === 'refused' ? read : { kind: 'arrival', arrival: read.work };
+    }
+    const read = readDecision(message);
+    if (read.kind === 'refused') return read;
+    const result = await this.tools.givenResults.check(read.decision);
+    return { kind: 'arrival', arrival: { ...read.decision, result } };
+  }
+
+  private async write(
+    arrival: Arrival,
+  ): Promise<Admission | DecisionAdmission | { readonly kind: 'row_refused' }> {
     try {
-      return await this.tools.store.admit(work);
+      return await this.tools.store.admit(arrival);
     } catch (error) {
       if (isRowRejection(error)) return { kind: 'row_refused' };
       throw error;
     }
   }
 
-  private count(admission: Admission | { readonly kind: 'row_refused' }): void {
-    if (admission.kind === 'row_refused') return; // it is counted as a dead record
-    const kind = admission.kind === 'settle' ? admission.because : admission.kind;
-    this.tools.metrics.add('holdfast_admissions_total', { kind });
+  private count(
+    arrival: Arrival,
+    admission: Admission | DecisionAdmission | { readonly kind: 'row_refused' },
+  ): void {
+    const { kind } = admission;
+    if (kind === 'row_refused' || kind === 'foreign') return; // it is counted as a dead record
+    const { metrics } = this.tools;
+    metrics.add('holdfast_admissions_total', {
+      kind: kind === 'settle' ? admission.because : kind,
+    });
+    if (!('decision' in arrival) || !('answer' in admission) || !admission.answer) return;
+    const { decision } = arrival;
+    metrics.add('holdfast_decisions_total', { decision, outcome: admission.answer });
   }
 
   private async bury(dead: ReturnType<typeof undecodableRecord>): Promise<void> {
@@ -91,6 +140,8 @@ export class AdmitRuns {
     this.tools.log.warn({ code, reason, ...record.position }, 'record sent to the dead letters');
   }
 }
+
+const TENANT_MISMATCH = 'the run belongs to another tenant than the decision says';
 
 /** Postgres' own words may quote the value. */
 const ROW_REFUSED =

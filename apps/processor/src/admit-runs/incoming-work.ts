@@ -1,16 +1,9 @@
 /** A work message on its way into the processor's own tables: read, checked, and put in the words of the row. */
 import { parseRunRequested, parseWorkPosition, type RunRequested } from '#libs/contracts';
-import { createHash } from 'node:crypto';
-import {
-  defaultRetryPolicy,
-  fingerprintSource,
-  isRunId,
-  uuidOf,
-  type RunFailure,
-} from '#libs/domain';
+import { defaultRetryPolicy, isRunId, uuidOf, type RunFailure } from '#libs/domain';
 import type { ReceivedMessage } from '#libs/messaging';
 import type { WorkflowCatalogue } from '#libs/workflows';
-import type { Origin } from '../schema/index.js';
+import { ownFailure, type Origin } from '../schema/index.js';
 
 export interface IncomingWork {
   /** Bare UUID. */
@@ -86,16 +79,8 @@ const NO_MODEL = 'none';
 
 function workflowUnknown(request: RunRequested): RunFailure {
   const pinned = `${request.workflow.slice(0, 200)} version ${request.workflowVersion}`;
-  const said = {
-    class: 'internal',
-    code: 'workflow_unknown',
-    httpStatus: null,
-    message: `workflow ${pinned} is not in this build; deploy one that has it, then redrive`,
-    step: null,
-  } as const;
-  const source = fingerprintSource(said, request.workflow);
-  const fingerprint = createHash('sha256').update(source).digest('hex').slice(0, 16);
-  return { ...said, fingerprint, requestId: null, responseId: null, item: null, itemsFailed: null };
+  const message = `workflow ${pinned} is not in this build; deploy one that has it, then redrive`;
+  return ownFailure({ class: 'internal', code: 'workflow_unknown', message }, request.workflow);
 }
 
 function refused(code: string, reason: string): ReadWork {

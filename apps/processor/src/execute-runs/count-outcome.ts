@@ -14,6 +14,9 @@ export function countOutcome(
   const { kind } = outcome;
   const failed = 'failure' in outcome ? outcome.failure.class : 'none';
   metrics.add('holdfast_run_outcomes_total', { outcome: kind, class: failed });
+  if (kind === 'cancelled') {
+    metrics.add('holdfast_decisions_total', { decision: 'cancel', outcome: 'applied' });
+  }
   if (!ENDS.includes(kind)) return;
   const tookMs = nowMs - run.admitted_at.getTime();
   metrics.observe('holdfast_run_duration_seconds', { outcome: kind }, tookMs / 1_000);

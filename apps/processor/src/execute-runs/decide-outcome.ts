@@ -60,6 +60,8 @@ function afterAbort(
       return { kind: 'lost' };
     case 'released':
       return { kind: 'released' };
+    case 'cancel_requested':
+      return { kind: 'cancelled' };
     case 'deadline_passed':
       return { kind: 'failed', failure: runFailure(DEADLINE, run, 1) };
   }

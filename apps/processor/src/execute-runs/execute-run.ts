@@ -4,8 +4,9 @@
  * (E1) Nothing is written but under the lease's fence; a lease that is lost ends the work without a word.
  * (E2) A pass goes over the steps in order and skips what is check-pointed; finished model calls are never repeated.
  * (E3) Every pass ends in one decision: done, wait here, later, a person, or never.
- * (E4) The run's own deadline is wall-clock and always wins.
+ * (E4) The run's own deadline is wall-clock and always wins, but over a cancel.
  * (E5) A run is given back when nothing of it is on its way to OpenAI: the next owner finds a result, or a call to pick up.
+ * (E6) A run that is to be cancelled makes no call any more. Its open calls are closed first, then it ends.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { defaultRetryPolicy, type RetryPolicy } from '#libs/domain';
@@ -15,7 +16,7 @@ import { abortAtDeadline } from './abort-at-deadline.js';
 import { countOutcome } from './count-outcome.js';
 import { decideOutcome, type Standing } from './decide-outcome.js';
 import type { ExecuteTools } from './execute-tools.js';
-import type { Lease } from './keeper.js';
+import type { Lease, WorkAbortedError } from './keeper.js';
 import { openRun } from './open-run.js';
 import type { FinalOutcome, Outcome } from './outcome.js';
 import type { Pass } from './pass.js';
@@ -25,6 +26,7 @@ import { failureOf } from './thrown-failure.js';
 import { tellOutcome } from './trace-run.js';
 
 export async function executeRun(lease: Lease, tools: ExecuteTools): Promise<void> {
+  if (lease.claim.run.cancel_requested) lease.abort('cancel_requested'); // (E6)
   const deadline = abortAtDeadline(lease, tools.nowMs());
   const progress = new ProgressTeller(lease, tools);
   let standing = standingOf(lease);
@@ -71,22 +73,42 @@ async function settle(
   outcome: FinalOutcome | { readonly kind: 'lost' },
 ): Promise<void> {
   if (outcome.kind === 'lost') return; // (E1)
+  if (outcome.kind === 'cancelled' && !(await closeCalls(lease, tools))) {
+    return settle(lease, tools, afterLeave(lease));
+  }
   if (outcome.kind === 'released') await tools.gateway.offTheWire(lease.claim.run.run_id); // (E5)
   tellOutcome(outcome);
   lease.settling();
-  const written = await tools.moves.move(lease.claim, outcome);
+  const moved = await tools.moves.move(lease.claim, outcome);
+  if (moved === 'cancel_requested') return settle(lease, tools, { kind: 'cancelled' });
   pauseAt('outcome.after-commit');
   const fields = {
     ...aboutRun(lease.claim.run),
     outcome: outcome.kind,
     ...('failure' in outcome && { class: outcome.failure.class, code: outcome.failure.code }),
   };
-  if (written) {
+  if (moved === 'written') {
     countOutcome(tools.metrics, lease.claim.run, outcome, tools.nowMs());
     return tools.log.info(fields, 'run left this worker');
   }
   tools.metrics.add('holdfast_fences_lost_total', { at: 'outcome' });
   tools.log.warn(fields, 'run was taken over before its outcome was written; thrown away');
+}
+
+/** @returns false: the run has to be left before its calls are closed (E6) */
+async function closeCalls({ claim, ownership }: Lease, tools: ExecuteTools): Promise<boolean> {
+  const { run_id: runId, tenant } = claim.run;
+  const { leftOpen } = await tools.gateway.closeCalls(runId, ownership);
+  if (ownership.aborted) return false;
+  if (leftOpen > 0) {
+    tools.log.warn({ runId, tenant, leftOpen }, 'run cancelled; what its calls cost is not known');
+  }
+  return true;
+}
+
+function afterLeave({ ownership }: Lease): { readonly kind: 'released' | 'lost' } {
+  const { reason } = ownership.reason as WorkAbortedError;
+  return { kind: reason === 'released' ? 'released' : 'lost' };
 }
 
 async function waitHere(
@@ -95,9 +117,9 @@ async function waitHere(
   outcome: Extract<Outcome, { kind: 'wait_here' }>,
   standing: Standing,
 ): Promise<Standing> {
-  const written = await tools.moves.move(lease.claim, outcome);
-  if (written) countOutcome(tools.metrics, lease.claim.run, outcome, tools.nowMs());
-  else lease.abort('lease_lost');
+  const moved = await tools.moves.move(lease.claim, outcome);
+  if (moved === 'written') countOutcome(tools.metrics, lease.claim.run, outcome, tools.nowMs());
+  else lease.abort(moved === 'lost' ? 'lease_lost' : moved);
   await sleep(outcome.delayMs, undefined, { signal: lease.signal }).catch(() => undefined);
   return {
     attempt: outcome.attempt,

@@ -11,7 +11,7 @@ import type { RunMovesStore } from './run-moves.store.js';
 export interface ExecuteTools {
   readonly workflows: WorkflowCatalogue;
   readonly contents: ContentStore;
-  readonly gateway: Pick<OpenAiGateway, 'callModel' | 'offTheWire'>;
+  readonly gateway: Pick<OpenAiGateway, 'callModel' | 'closeCalls' | 'offTheWire'>;
   /** For reading the call ledger. */
   readonly database: Database;
   readonly checkPoints: CheckPointsStore;

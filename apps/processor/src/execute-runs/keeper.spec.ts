@@ -24,7 +24,12 @@ const timing = { leaseMs: 10_000, renewMs: 3_000, marginMs: 2_000 };
 
 const claimOf = (runId: string, fence = 1n) =>
   ({ run: { run_id: runId, tenant: 'default' }, fence }) as unknown as Claim;
-const renewed = (runId: string): LeaseAnswer => ({ runId, mine: true, renewed: true });
+const renewed = (runId: string): LeaseAnswer => ({
+  runId,
+  mine: true,
+  renewed: true,
+  cancelRequested: false,
+});
 
 type Answer = (claims: readonly Claim[]) => Promise<LeaseAnswer[]>;
 const renewAll: Answer = (claims) => Promise.resolve(claims.map(({ run }) => renewed(run.run_id)));
@@ -155,7 +160,8 @@ describe('a lease that can no longer be renewed', () => {
   });
 
   it('is given up by our own clock where its row stays locked', async () => {
-    leases.answer = () => Promise.resolve([{ runId: 'a', mine: true, renewed: false }]);
+    leases.answer = () =>
+      Promise.resolve([{ runId: 'a', mine: true, renewed: false, cancelRequested: false }]);
     await stoppedInTime(hold('a'), 8_000);
   });
 
@@ -191,7 +197,10 @@ describe("a run that turns out to be somebody else's", () => {
   it.each([
     [
       'by its answer',
-      (): LeaseAnswer[] => [{ runId: 'a', mine: false, renewed: false }, renewed('b')],
+      (): LeaseAnswer[] => [
+        { runId: 'a', mine: false, renewed: false, cancelRequested: false },
+        renewed('b'),
+      ],
     ],
     ['by no answer', (): LeaseAnswer[] => [renewed('b')]],
   ])('%s is stopped at once, and no other with it', async (_how, answers) => {
@@ -207,7 +216,7 @@ describe("a run that turns out to be somebody else's", () => {
     const lease = hold('a');
     leases.answer = async () => {
       keeper.letGo(lease);
-      return [{ runId: 'a', mine: false, renewed: false }];
+      return [{ runId: 'a', mine: false, renewed: false, cancelRequested: false }];
     };
     await pass(4_000);
     expect(leases.asked).toHaveLength(1);

@@ -7,6 +7,8 @@
  *      the work on that run is aborted here, before anybody else can have taken it; also while a renewal is still unanswered.
  * (K3) A run that turns out to be somebody else's is aborted at once; not so while its last write is on its way, which gives
  *      the run out of our hands by itself.
+ * (K4) A renewal also brings the news that a run is to be cancelled. The work on it is aborted, but it stays ours: its calls
+ *      have to be closed before it ends.
  */
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -24,7 +26,7 @@ export interface KeeperTiming {
 }
 
 /** Why the work on a run was stopped from outside. */
-export type AbortReason = 'lease_lost' | 'released' | 'deadline_passed';
+export type AbortReason = 'lease_lost' | 'released' | 'deadline_passed' | 'cancel_requested';
 
 export class WorkAbortedError extends Error {
   override readonly name = 'WorkAbortedError';
@@ -37,7 +39,10 @@ export class WorkAbortedError extends Error {
 /** One run in our hands. */
 export interface Lease {
   readonly claim: Claim;
+  /** Fires when the work on the run is to stop. */
   readonly signal: AbortSignal;
+  /** Fires when the run is no longer ours, or is to be given back: not for a cancel or a deadline. */
+  readonly ownership: AbortSignal;
   isAlive(): boolean;
   abort(reason: AbortReason): void;
   /** The last write goes out now: that the row then bears another fence is no loss. */
@@ -52,6 +57,7 @@ export class Keeper {
   private running: Promise<void> = Promise.resolve();
   private renewing = false;
   private failingSinceMs: number | null = null;
+  private hinted = false;
 
   constructor(
     private readonly store: LeasesStore,
@@ -81,6 +87,11 @@ export class Keeper {
     return lease;
   }
 
+  /** A cancel may be stored for a run of ours: look soon. */
+  hint(): void {
+    this.hinted = true;
+  }
+
   letGo(lease: Lease): void {
     if (this.held.get(lease.claim.run.run_id) === lease) this.held.delete(lease.claim.run.run_id);
   }
@@ -108,8 +119,9 @@ export class Keeper {
       await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
       this.abortOutlived(); // (K2)
       if (this.held.size === 0) this.failingSinceMs = null; // nothing to renew, nothing to lose
-      if (performance.now() - sentAtMs < this.timing.renewMs || this.held.size === 0) continue;
-      if (this.renewing) continue;
+      const isDue = this.hinted || performance.now() - sentAtMs >= this.timing.renewMs;
+      if (!isDue || this.held.size === 0 || this.renewing) continue;
+      this.hinted = false;
       sentAtMs = performance.now();
       renewal = this.renew(sentAtMs);
     }
@@ -145,6 +157,7 @@ export class Keeper {
       if (!answer?.mine)
         this.lose(lease); // (K3)
       else if (answer.renewed) lease.renewed(sentAtMs);
+      if (answer?.mine && answer.cancelRequested) lease.abort('cancel_requested'); // (K4)
     }
   }
 
@@ -157,7 +170,7 @@ export class Keeper {
   /** One that was let go meanwhile is not lost: its run has been written down. */
   private lose(lease: HeldLease): void {
     const { run_id: runId } = lease.claim.run;
-    if (lease.signal.aborted || this.held.get(runId) !== lease) return;
+    if (lease.ownership.aborted || this.held.get(runId) !== lease) return;
     const { run, fence } = lease.claim;
     this.log.warn({ ...aboutRun(run), fence }, 'lease lost; work on it is stopped');
     this.metrics.add('holdfast_leases_lost_total', {});
@@ -170,7 +183,8 @@ function aliveForMs({ leaseMs, marginMs }: KeeperTiming): number {
 }
 
 class HeldLease implements Lease {
-  private readonly controller = new AbortController();
+  private readonly working = new AbortController();
+  private readonly owning = new AbortController();
   isSettling = false;
 
   constructor(
@@ -181,7 +195,11 @@ class HeldLease implements Lease {
   ) {}
 
   get signal(): AbortSignal {
-    return this.controller.signal;
+    return this.working.signal;
+  }
+
+  get ownership(): AbortSignal {
+    return this.owning.signal;
   }
 
   isAlive(): boolean {
@@ -197,9 +215,10 @@ class HeldLease implements Lease {
   }
 
   abort(reason: AbortReason): void {
-    if (this.signal.aborted) return;
-    // A lost lease is not kept any longer; a released or expired run is, until its last write is done.
+    // A lost lease is not kept any longer; a released, cancelled or expired run is, until its last write is done.
     if (reason === 'lease_lost') this.onLost(this);
-    this.controller.abort(new WorkAbortedError(reason));
+    const error = new WorkAbortedError(reason);
+    if (reason === 'lease_lost' || reason === 'released') this.owning.abort(error);
+    this.working.abort(error);
   }
 }

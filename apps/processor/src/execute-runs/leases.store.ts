@@ -7,6 +7,8 @@ export interface LeaseAnswer {
   readonly mine: boolean;
   /** False too where the row was locked at that moment: its owner is just writing, the next renewal finds it. */
   readonly renewed: boolean;
+  /** The run is to be cancelled. */
+  readonly cancelRequested: boolean;
 }
 
 export class LeasesStore {
@@ -41,6 +43,6 @@ const RENEW = statement(
    )
    SELECT h.run_id AS "runId",
      coalesce(e.status = 'running' AND e.owner = $3 AND e.fence = h.fence, false) AS mine,
-     r.run_id IS NOT NULL AS renewed
+     r.run_id IS NOT NULL AS renewed, coalesce(e.cancel_requested, false) AS "cancelRequested"
    FROM held h LEFT JOIN processor.executions e ON e.run_id = h.run_id LEFT JOIN renewed r ON r.run_id = h.run_id`,
 );

@@ -34,5 +34,7 @@ export type FinalOutcome =
     }
   | { readonly kind: 'needs_review'; readonly failure: RunFailure }
   | { readonly kind: 'failed'; readonly failure: RunFailure }
+  /** On request; its calls are closed. */
+  | { readonly kind: 'cancelled' }
   /** Given back unfinished: shutdown. The attempt is not used up. */
   | { readonly kind: 'released' };

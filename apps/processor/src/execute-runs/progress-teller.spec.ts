@@ -5,6 +5,7 @@ import type { ExecuteTools } from './execute-tools.js';
 import type { Lease } from './keeper.js';
 import type { Outcome } from './outcome.js';
 import { ProgressTeller } from './progress-teller.js';
+import type { Moved } from './run-moves.store.js';
 
 const at = (itemsDone: number): RunProgress => ({
   step: 'Extracting',
@@ -14,7 +15,7 @@ const at = (itemsDone: number): RunProgress => ({
   itemsTotal: 23,
 });
 
-function setUp({ ours = true, move }: { ours?: boolean; move?: () => Promise<boolean> } = {}) {
+function setUp({ moved = 'written', move }: { moved?: Moved; move?: () => Promise<Moved> } = {}) {
   const told: { itemsDone: number | null; atMs: number }[] = [];
   const warnings: string[] = [];
   const stopped = new AbortController();
@@ -22,7 +23,7 @@ function setUp({ ours = true, move }: { ours?: boolean; move?: () => Promise<boo
     move: (_claim: unknown, outcome: Outcome) => {
       if (outcome.kind !== 'progressed') throw new Error('only progress is told');
       told.push({ itemsDone: outcome.progress.itemsDone, atMs: Date.now() });
-      return move ? move() : Promise.resolve(ours);
+      return move ? move() : Promise.resolve(moved);
     },
   } as unknown as ExecuteTools['moves'];
   const lease = {
@@ -80,7 +81,7 @@ describe('measured progress', () => {
   it('is paused only when what is being told is written', async () => {
     let written = () => {};
     const { teller, told } = setUp({
-      move: () => new Promise((resolve) => (written = () => resolve(true))),
+      move: () => new Promise((resolve) => (written = () => resolve('written'))),
     });
     teller.tell(at(1));
     await jest.advanceTimersByTimeAsync(1_000);
@@ -92,11 +93,14 @@ describe('measured progress', () => {
     await pausing;
   });
 
-  it('stops the work where the run is no longer ours', async () => {
-    const { teller, stopped } = setUp({ ours: false });
+  it.each([
+    ['the run is no longer ours', 'lost', 'lease_lost'],
+    ['the run is to be cancelled', 'cancel_requested', 'cancel_requested'],
+  ] as const)('stops the work where %s', async (_, moved, reason) => {
+    const { teller, stopped } = setUp({ moved });
     teller.tell(at(1));
     await jest.advanceTimersByTimeAsync(1_000);
-    expect(stopped.signal.reason).toBe('lease_lost');
+    expect(stopped.signal.reason).toBe(reason);
   });
 
   it('is not told once the work was stopped', async () => {
@@ -109,7 +113,8 @@ describe('measured progress', () => {
 
   it('never fails the run: what could not be told is logged, and the next is told', async () => {
     let calls = 0;
-    const move = () => (calls++ === 0 ? Promise.reject(new Error('gone')) : Promise.resolve(true));
+    const move = (): Promise<Moved> =>
+      calls++ === 0 ? Promise.reject(new Error('gone')) : Promise.resolve('written');
     const { teller, told, warnings } = setUp({ move });
     teller.tell(at(1));
     await jest.advanceTimersByTimeAsync(1_000);

@@ -49,8 +49,8 @@ export class ProgressTeller {
     const progress = this.told;
     if (progress === null || this.lease.signal.aborted) return;
     try {
-      const ours = await this.tools.moves.move(this.lease.claim, { kind: 'progressed', progress });
-      if (!ours) this.lease.abort('lease_lost');
+      const moved = await this.tools.moves.move(this.lease.claim, { kind: 'progressed', progress });
+      if (moved !== 'written') this.lease.abort(moved === 'lost' ? 'lease_lost' : moved);
     } catch (error) {
       this.tools.log.warn({ error }, 'progress could not be told');
     }

@@ -6,6 +6,8 @@
  *      ended without a result gets a new `try`, and only where its class is tried again at all.
  * (M3) An item is done when its reading is saved under our fence. The one call of the last step needs no check-point: the outcome
  *      follows at once under the same fence, and until it is written the ledger keeps the output.
+ * (M4) A redrive is a person's word to call again: what ended without a usable result before it gets a new `try`, whatever its
+ *      class. A stored output is read once more first; it may be this build that can read it.
  */
 import { defaultRetryPolicy } from '#libs/domain';
 import {
@@ -15,6 +17,7 @@ import {
   type NewestCall,
 } from '#libs/openai-gateway';
 import { pauseAt } from '#libs/pause-points';
+import type { ExecutionRow } from '../schema/index.js';
 import type { CallStep, MapStep, ModelPrompt, ModelText, Reading } from '#libs/workflows';
 import { isRetryable } from './decide-outcome.js';
 import type { ExecuteTools } from './execute-tools.js';
@@ -91,7 +94,8 @@ async function runUnit(
 ): Promise<UnitEnd> {
   const itemName = step.kind === 'map' ? unit.item : null;
   const policy = { ...defaultRetryPolicy, ...run.workflow.retry };
-  if (newest?.endedWith && !isRetryable(newest.endedWith, policy)) {
+  const mayCallAgain = newest !== undefined && endedBeforeRedrive(newest, run.row); // (M4)
+  if (newest?.endedWith && !mayCallAgain && !isRetryable(newest.endedWith, policy)) {
     return { kind: 'failed', failure: itemFailureOf(newest.endedWith, step.name, itemName) }; // (M2)
   }
   const request: ModelCallRequest = {
@@ -102,6 +106,28 @@ async function runUnit(
     item: unit.item,
     try: (newest?.try ?? 0) + (newest?.endedWith ? 1 : 0), // (M2)
   };
+  const end = await callOnce(request, unit, step, index, run, lease, tools);
+  const isUnread = end.kind === 'failed' && end.failure.class === 'bad_output';
+  if (!mayCallAgain || !isUnread || newest.endedWith) return end;
+  return callOnce({ ...request, try: request.try + 1 }, unit, step, index, run, lease, tools); // (M4)
+}
+
+/** Ended calls keep the fence of the last claim that had them. */
+function endedBeforeRedrive({ state, fence }: NewestCall, row: ExecutionRow): boolean {
+  const hasEnded = state === 'done' || state === 'failed' || state === 'cancelled';
+  return hasEnded && row.redriven_fence !== null && fence <= row.redriven_fence;
+}
+
+async function callOnce(
+  request: ModelCallRequest,
+  unit: Unit,
+  step: ModelStep,
+  index: number,
+  run: OpenRun,
+  lease: Lease,
+  tools: ExecuteTools,
+): Promise<UnitEnd> {
+  const itemName = step.kind === 'map' ? unit.item : null;
   const outcome = await tools.gateway.callModel(request, {
     fence: lease.claim.fence,
     signal: lease.signal,
@@ -116,6 +142,9 @@ async function runUnit(
     case 'not_owner':
       tools.metrics.add('holdfast_fences_lost_total', { at: 'call' });
       lease.abort('lease_lost');
+      return abortedBy(lease);
+    case 'stopped':
+      lease.abort('cancel_requested');
       return abortedBy(lease);
     case 'aborted':
       return abortedBy(lease);

@@ -1,4 +1,9 @@
-/** The owner's writes: each moves his run on, under his fence, in batches. */
+/**
+ * The owner's writes: each moves his run on, under his fence, in batches.
+ *
+ * (W1) A cancel wins: where one is stored, nothing is written but the end as cancelled, or that the run is given back. The
+ *      owner is told, closes the run's calls, and comes again.
+ */
 import type { Outbox, OutboxRelay } from '#libs/messaging';
 import { pauseAt } from '#libs/pause-points';
 import { KeyedBatcher, type Database } from '#libs/postgres';
@@ -12,13 +17,18 @@ import {
 import type { Claim } from './claim.js';
 import type { Outcome } from './outcome.js';
 
+/** `lost`: the fence is. `cancel_requested`: (W1). Nothing was written in either case. */
+export type Moved = 'written' | 'lost' | 'cancel_requested';
+
 interface Move {
   readonly runId: string;
+  readonly fence: bigint;
+  readonly outcome: Outcome['kind'];
   readonly change: (row: ExecutionRow) => ExecutionChange;
 }
 
 export class RunMovesStore {
-  private readonly batcher: KeyedBatcher<Move, boolean>;
+  private readonly batcher: KeyedBatcher<Move, Moved>;
 
   constructor(
     private readonly database: Database,
@@ -32,31 +42,41 @@ export class RunMovesStore {
     });
   }
 
-  /** @returns false: the fence is lost, and nothing was written */
-  async move(claim: Claim, outcome: Outcome): Promise<boolean> {
-    const change = (row: ExecutionRow) => changeOf(row, claim.fence, outcome);
-    const moved = await this.batcher.push({ runId: claim.run.run_id, change });
+  async move({ run, fence }: Claim, outcome: Outcome): Promise<Moved> {
+    const change = (row: ExecutionRow) => changeOf(row, fence, outcome);
+    const { kind } = outcome;
+    const moved = await this.batcher.push({ runId: run.run_id, fence, outcome: kind, change });
     this.relay.hint();
     return moved;
   }
 
-  private async write(moves: readonly Move[]): Promise<boolean[]> {
+  private async write(moves: readonly Move[]): Promise<Moved[]> {
     return this.database.transaction(async (tx) => {
       const rows = await lockExecutions(
         tx,
         moves.map((move) => move.runId),
       );
       const byRun = new Map(rows.map((row) => [row.run_id, row]));
+      const isCancelled = (move: Move) => isOvertaken(move, byRun.get(move.runId));
       const changes = moves.flatMap((move) => {
         const row = byRun.get(move.runId);
-        return row === undefined ? [] : [move.change(row)];
+        return row === undefined || isCancelled(move) ? [] : [move.change(row)];
       });
       const changed = await changeExecutions(tx, this.outbox, changes);
       if (changed.some(({ status }) => status !== 'running')) pauseAt('outcome.before-commit');
-      const moved = new Set(changed.map((row) => row.run_id));
-      return moves.map((move) => moved.has(move.runId));
+      const written = new Set(changed.map((row) => row.run_id));
+      return moves.map((move) => {
+        if (isCancelled(move)) return 'cancel_requested';
+        return written.has(move.runId) ? 'written' : 'lost';
+      });
     });
   }
+}
+
+/** (W1) */
+function isOvertaken({ fence, outcome }: Move, row: ExecutionRow | undefined): boolean {
+  if (row?.status !== 'running' || row.fence !== fence || !row.cancel_requested) return false;
+  return outcome !== 'cancelled' && outcome !== 'released';
 }
 
 /** What an outcome means for the row. */
@@ -84,7 +104,7 @@ function changeOf(row: ExecutionRow, fence: bigint, outcome: Outcome): Execution
         attempt: outcome.attempt,
         tries: row.tries + 1,
         lostLeases: 0,
-        dispatchAgain: true,
+        dispatch: 'sent_again',
         delayMs: outcome.delayMs,
         waitingFor: outcome.reason,
         failure: outcome.failure,
@@ -107,6 +127,8 @@ function changeOf(row: ExecutionRow, fence: bigint, outcome: Outcome): Execution
         failure: outcome.failure,
         tries: row.tries + 1,
       };
+    case 'cancelled':
+      return { ...base, to: 'cancelled', event: 'RunCancelled' };
     case 'released':
       return { ...base, to: 'ready', endedAs: 'released' };
   }

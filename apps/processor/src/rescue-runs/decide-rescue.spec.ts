@@ -12,7 +12,7 @@ const row = {
   progress: { step: 'Extracting', stepsDone: 1, stepsTotal: 3, itemsDone: 1, itemsTotal: 9 },
 } as unknown as ExecutionRow;
 const rescueAfter = (lostBefore: number, changes: Partial<ExecutionRow> = {}) =>
-  decideRescue({ ...row, lost_leases: lostBefore, ...changes });
+  decideRescue({ ...row, lost_leases: lostBefore, ...changes }, false);
 
 describe('a run whose lease has run out', () => {
   it('is ready again at once after the first loss, with its attempt unchanged', () => {
@@ -22,7 +22,7 @@ describe('a run whose lease has run out', () => {
       lostLeases: 1,
       attempt: 2,
       tries: 3,
-      dispatchAgain: false,
+      dispatch: 'same',
       failure: null,
     });
   });
@@ -33,7 +33,7 @@ describe('a run whose lease has run out', () => {
       event: 'RunRetryScheduled',
       lostLeases: 2,
       attempt: 2,
-      dispatchAgain: true,
+      dispatch: 'sent_again',
       delayMs: 5_000,
       waitingFor: 'backoff',
       failure: { class: 'lease_lost', step: 'Extracting' },
@@ -44,7 +44,7 @@ describe('a run whose lease has run out', () => {
     expect(rescueAfter(lostBefore)).toMatchObject({
       to: 'needs_review',
       event: 'RunNeedsReview',
-      dispatchAgain: false,
+      dispatch: 'same',
       delayMs: null,
       failure: {
         class: 'lease_lost',
@@ -66,5 +66,21 @@ describe('a run whose lease has run out', () => {
     ];
     expect(fingerprints[0]).toBe(fingerprints[1]);
     expect(rescueAfter(1, { workflow: 'answer' }).failure?.fingerprint).not.toBe(fingerprints[0]);
+  });
+});
+
+describe('a run that is to be cancelled and whose lease has run out', () => {
+  const cancelling = { ...row, cancel_requested: true, lost_leases: 2 };
+
+  it('ends, however many leases were lost, where no call of it is open', () => {
+    expect(decideRescue(cancelling, false)).toMatchObject({
+      ...{ to: 'cancelled', event: 'RunCancelled', endedAs: 'lease_lost' },
+    });
+  });
+
+  it('is ready at once, and not for a person, where a call may still be running', () => {
+    expect(decideRescue(cancelling, true)).toMatchObject({
+      ...{ to: 'ready', event: null, delayMs: null, lostLeases: 2, endedAs: 'lease_lost' },
+    });
   });
 });

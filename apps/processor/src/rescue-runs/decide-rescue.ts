@@ -6,10 +6,12 @@ import { unchanged, type ExecutionChange, type ExecutionRow } from '../schema/in
 export const MAX_LOST_LEASES = 3;
 
 /**
- * A run whose lease has run out: after the first loss it is ready again at once, after the second by the first retry tier (its
+ * A run that is to be cancelled ends here, or, where a call of it may still be running, is ready at once for an owner who
+ * closes it: that its processors stopped says nothing then. Any other run whose lease has run out: after the first loss it is ready again at once, after the second by the first retry tier (its
  * worker may have died of it), after the third a person decides.
  */
-export function decideRescue(row: ExecutionRow): ExecutionChange {
+export function decideRescue(row: ExecutionRow, hasOpenCall: boolean): ExecutionChange {
+  if (row.cancel_requested) return decideCancelled(row, hasOpenCall);
   const lostLeases = row.lost_leases + 1;
   const base: ExecutionChange = {
     ...unchanged(row),
@@ -25,13 +27,20 @@ export function decideRescue(row: ExecutionRow): ExecutionChange {
       to: 'retrying',
       event: 'RunRetryScheduled',
       tries: row.tries + 1,
-      dispatchAgain: true,
+      dispatch: 'sent_again',
       delayMs: retryTiers[0]!.delayMs,
       waitingFor: 'backoff',
       failure,
     };
   }
   return { ...base, to: 'needs_review', event: 'RunNeedsReview', tries: row.tries + 1, failure };
+}
+
+function decideCancelled(row: ExecutionRow, hasOpenCall: boolean): ExecutionChange {
+  const base: ExecutionChange = { ...unchanged(row), endedAs: 'lease_lost' };
+  return hasOpenCall
+    ? { ...base, to: 'ready' }
+    : { ...base, to: 'cancelled', event: 'RunCancelled' };
 }
 
 function leaseLost(row: ExecutionRow, lostLeases: number): RunFailure {

@@ -7,6 +7,7 @@
  *      come, it finds another state or dispatch.
  */
 import type { Outbox } from '#libs/messaging';
+import { runsWithOpenCalls } from '#libs/openai-gateway';
 import { statement, type Database } from '#libs/postgres';
 import { changeExecutions, type ExecutionRow } from '../schema/index.js';
 import { decideRescue } from './decide-rescue.js';
@@ -23,7 +24,9 @@ export class RescueRunsStore {
   async rescueExpired(): Promise<ExecutionRow[]> {
     return this.database.transaction(async (tx) => {
       const { rows } = await tx.query<ExecutionRow>(EXPIRED, [MAX_RUNS]);
-      await changeExecutions(tx, this.outbox, rows.map(decideRescue)); // (V1)
+      const open = await runsWithOpenCalls(tx, cancelledOf(rows));
+      const changes = rows.map((row) => decideRescue(row, open.has(row.run_id)));
+      await changeExecutions(tx, this.outbox, changes); // (V1)
       return rows;
     });
   }
@@ -33,6 +36,10 @@ export class RescueRunsStore {
     const { rowCount } = await this.database.query(ADMIT_OVERDUE, [overdueMs, MAX_RUNS]);
     return rowCount;
   }
+}
+
+function cancelledOf(rows: readonly ExecutionRow[]): string[] {
+  return rows.flatMap((row) => (row.cancel_requested ? [row.run_id] : []));
 }
 
 const EXPIRED = statement(

@@ -34,6 +34,10 @@ export interface ExecutionRow {
   readonly owner: string | null;
   readonly fence: bigint;
   readonly lost_leases: number;
+  /** A cancel is stored, and not answered yet. */
+  readonly cancel_requested: boolean;
+  /** Fence at the last redrive; null: never redriven. */
+  readonly redriven_fence: bigint | null;
   readonly progress: RunProgress | null;
   readonly failure: RunFailure | null;
   readonly result_ref: string | null;

@@ -10,6 +10,8 @@
  * (X4) A change that takes the run out of its owner's hands raises the fence, of the row and of its calls, so that the owner
  *      can send nothing more.
  * (X5) Only transitions of the domain's table are made: the docs and what callers see are drawn from the same table.
+ * (X6) A decision is answered in the transaction that carries it out, before the event of what it did. A run that ends as
+ *      cancelled answers every cancel that waits for it.
  */
 import type { UsagePart } from '#libs/contracts';
 import { mayFollow, type RunFailure, type RunProgress, type WaitingReason } from '#libs/domain';
@@ -18,6 +20,13 @@ import { bumpFences, usageOfRuns } from '#libs/openai-gateway';
 import { statement, type Tx } from '#libs/postgres';
 import { publicStatusOf, type ExecutionRow, type ExecutionStatus } from './execution.js';
 import {
+  pendingDecisions,
+  recordAnswers,
+  type AnsweredDecision,
+  type DecisionAnswer,
+} from './decisions.store.js';
+import {
+  answerMessage,
   deadLetterMessage,
   retryMessage,
   runEventMessage,
@@ -37,8 +46,8 @@ export interface ExecutionChange {
   readonly attempt: number;
   readonly tries: number;
   readonly lostLeases: number;
-  /** A new dispatch of the same work: counted, and sent to a retry tier. */
-  readonly dispatchAgain: boolean;
+  /** A new dispatch of the same work is counted; where the run has to wait for it, it is sent to a retry tier, too. */
+  readonly dispatch: 'same' | 'counted' | 'sent_again';
   /** Until the next attempt, by the database's clock; null: none is due. */
   readonly delayMs: number | null;
   readonly waitingFor: WaitingReason | null;
@@ -46,6 +55,12 @@ export interface ExecutionChange {
   /** null keeps what is there. */
   readonly progress: RunProgress | null;
   readonly result: { readonly ref: string; readonly inline: Record<string, unknown> | null } | null;
+  /** From now on whoever holds the run ends it as cancelled. */
+  readonly requestCancel: boolean;
+  /** A redrive: attempts and time are counted from here, and calls that failed before are called again. */
+  readonly startAfresh: boolean;
+  /** Decisions that this change carries out (X6). */
+  readonly answers: readonly DecisionAnswer[];
 }
 
 /** The change that leaves a row as it is: spread it, and say what differs. */
@@ -60,12 +75,15 @@ export function unchanged(row: ExecutionRow): ExecutionChange {
     attempt: row.attempt,
     tries: row.tries,
     lostLeases: row.lost_leases,
-    dispatchAgain: false,
+    dispatch: 'same',
     delayMs: null,
     waitingFor: null,
     failure: null,
     progress: null,
     result: null,
+    requestCancel: false,
+    startAfresh: false,
+    answers: [],
   };
 }
 
@@ -79,10 +97,11 @@ export async function lockExecutions(tx: Tx, runIds: readonly string[]): Promise
 export async function changeExecutions(
   tx: Tx,
   outbox: Outbox,
-  changes: readonly ExecutionChange[],
+  asked: readonly ExecutionChange[],
 ): Promise<ExecutionRow[]> {
-  if (changes.length === 0) return [];
-  changes.forEach(requireAllowed); // (X5)
+  if (asked.length === 0) return [];
+  asked.forEach(requireAllowed); // (X5)
+  const changes = await answeringCancels(tx, asked); // (X6)
   const { rows } = await tx.query<ChangedRow>(CHANGE, columnsOf(changes));
   const byRun = new Map(changes.map((change) => [change.runId, change]));
   const changed = rows.map((row) => ({ row, change: byRun.get(row.run_id)! }));
@@ -98,11 +117,35 @@ export async function changeExecutions(
     left.map(({ change }) => jsonOrNull(change.failure)),
   ]);
   const usage = await usageOfEnded(tx, changed);
+  const answered = changed.flatMap(({ row, change }) => answersOf(row, change));
+  await recordAnswers(tx, answered);
   await outbox.append(
     tx,
-    changed.flatMap(({ row, change }) => messagesOf(row, change, usage)),
+    changed.flatMap(({ row, change }) => [
+      ...answered.filter(({ answer }) => answer.runId === row.run_id).map(({ message }) => message),
+      ...messagesOf(row, change, usage),
+    ]),
   );
   return rows;
+}
+
+/** Answers decisions that change nothing of their run, ended or not. Rows must be locked. */
+export async function answerDecisions(
+  tx: Tx,
+  outbox: Outbox,
+  answers: readonly DecisionAnswer[],
+): Promise<void> {
+  if (answers.length === 0) return;
+  const { rows } = await tx.query<ChangedRow>(COUNT_EVENTS, [answers.map(({ runId }) => runId)]);
+  const answered = rows.flatMap((row) => {
+    const own = answers.filter(({ runId }) => runId === row.run_id);
+    return answersOf(row, { ...unchanged(row), answers: own });
+  });
+  await recordAnswers(tx, answered);
+  await outbox.append(
+    tx,
+    answered.map(({ message }) => message),
+  );
 }
 
 /** A bug: somebody decided what no run may do. Nothing is committed. */
@@ -120,6 +163,34 @@ function requireAllowed({ from, to }: ExecutionChange): void {
 }
 
 type ChangedRow = ExecutionRow & { readonly now: Date };
+
+/** (X6) */
+async function answeringCancels(
+  tx: Tx,
+  changes: readonly ExecutionChange[],
+): Promise<readonly ExecutionChange[]> {
+  const ending = changes.filter(({ to }) => to === 'cancelled').map(({ runId }) => runId);
+  const pending = await pendingDecisions(tx, ending);
+  return changes.map((change) => {
+    const own = pending.filter(({ runId }) => runId === change.runId);
+    if (own.length === 0) return change;
+    return { ...change, answers: own.map((decision) => ({ ...decision, refusal: null })) };
+  });
+}
+
+/** What is decided on comes first: its versions lie before that of the event. */
+function answersOf(row: ChangedRow, change: ExecutionChange): AnsweredDecision[] {
+  const { now } = row;
+  const before = row.version - eventsOf(change);
+  return change.answers.map((answer, index) => {
+    const version = before + index + 1;
+    return { answer, message: answerMessage(answer, row, { version, status: change.from, now }) };
+  });
+}
+
+function eventsOf({ answers, event }: ExecutionChange): number {
+  return answers.length + (event === null ? 0 : 1);
+}
 
 /** Of a run that has not called the model yet. */
 export const NO_USAGE: UsagePart = {
@@ -173,7 +244,7 @@ function messagesOf(
       }),
     );
   }
-  if (change.dispatchAgain) messages.push(retryMessage(row, now));
+  if (change.dispatch === 'sent_again') messages.push(retryMessage(row, now));
   if (change.to === 'needs_review') messages.push(deadLetterMessage(row, now));
   return messages;
 }
@@ -189,15 +260,17 @@ function columnsOf(changes: readonly ExecutionChange[]): unknown[] {
     column((change) => change.from),
     column((change) => change.fence),
     column((change) => change.to),
-    column((change) => (change.event === null ? 0 : 1)),
+    column(eventsOf),
     column((change) => change.attempt),
     column((change) => change.tries),
     column((change) => change.lostLeases),
-    column((change) => change.dispatchAgain),
+    column((change) => change.dispatch !== 'same'),
     column((change) => change.delayMs),
     column((change) => jsonOrNull(change.failure)),
     column((change) => jsonOrNull(change.progress)),
     column((change) => change.result?.ref ?? null),
+    column((change) => change.requestCancel),
+    column((change) => change.startAfresh),
   ];
 }
 
@@ -218,14 +291,17 @@ const CHANGE = statement(
        attempt = c.attempt,
        tries = c.tries,
        lost_leases = c.lost_leases,
-       dispatch = e.dispatch + c.dispatch_again::int,
-       hop = CASE WHEN c.dispatch_again THEN 0 ELSE e.hop END,
-       first_failed_at = CASE WHEN c.failure IS NOT NULL THEN coalesce(e.first_failed_at, now()) ELSE e.first_failed_at END,
+       dispatch = e.dispatch + c.count_dispatch::int,
+       hop = CASE WHEN c.count_dispatch THEN 0 ELSE e.hop END,
+       first_failed_at = CASE WHEN c.start_afresh THEN NULL
+                              WHEN c.failure IS NOT NULL THEN coalesce(e.first_failed_at, now()) ELSE e.first_failed_at END,
        next_attempt_at = CASE WHEN c.to_status IN ('retrying', 'ready')
                               THEN now() + make_interval(secs => c.delay_ms / 1000.0) END,
        failure = CASE WHEN c.to_status = 'completed' THEN NULL ELSE coalesce(c.failure, e.failure) END,
        progress = coalesce(c.progress, e.progress),
        result_ref = coalesce(c.result_ref, e.result_ref),
+       cancel_requested = (e.cancel_requested OR c.request_cancel) AND c.to_status <> 'cancelled',
+       redriven_fence = CASE WHEN c.start_afresh THEN e.fence ELSE e.redriven_fence END,
        owner = CASE WHEN c.to_status = 'running' THEN e.owner END,
        lease_until = CASE WHEN c.to_status = 'running' THEN e.lease_until END,
        fence = e.fence + (e.status = 'running' AND c.to_status <> 'running')::int,
@@ -233,11 +309,18 @@ const CHANGE = statement(
        wait_announced = c.to_status = 'ready' AND (c.events > 0),
        ended_at = CASE WHEN c.to_status IN ('completed', 'failed', 'cancelled') THEN now() END
    FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::int[], $6::int[], $7::int[], $8::int[], $9::bool[],
-               $10::float8[], $11::json[], $12::json[], $13::text[])
-     AS c (run_id, from_status, fence, to_status, events, attempt, tries, lost_leases, dispatch_again,
-           delay_ms, failure, progress, result_ref)
+               $10::float8[], $11::json[], $12::json[], $13::text[], $14::bool[], $15::bool[])
+     AS c (run_id, from_status, fence, to_status, events, attempt, tries, lost_leases, count_dispatch,
+           delay_ms, failure, progress, result_ref, request_cancel, start_afresh)
    WHERE e.run_id = c.run_id AND e.status = c.from_status AND e.fence = c.fence
    RETURNING e.*, now() AS now`,
+);
+
+const COUNT_EVENTS = statement(
+  'processor.executions.count_events',
+  `UPDATE processor.executions e SET version = e.version + c.events
+   FROM (SELECT run_id, count(*)::int AS events FROM unnest($1::uuid[]) AS a (run_id) GROUP BY 1) c
+   WHERE e.run_id = c.run_id RETURNING e.*, now() AS now`,
 );
 
 const END_ATTEMPTS = statement(

@@ -37,10 +37,23 @@ export const processorRetention: readonly Retention<ProcessorStores, Keep>[] = [
   },
   {
     kind: 'goes',
-    tables: ['processor.executions', 'processor.calls'],
-    what: 'tombstones of ended runs, with their calls: state, ids and usage',
+    tables: [
+      'processor.executions',
+      'processor.calls',
+      'processor.call_stops',
+      'processor.decisions',
+    ],
+    what: 'tombstones of ended runs, with their calls (state, ids and usage) and what was decided about them',
     keptFor: 'runsMs',
     remove: ({ database }, keepMs, maxRows) => removeTombstones(database, keepMs, maxRows),
+  },
+  {
+    kind: 'goes',
+    tables: ['processor.decisions'],
+    what: 'decisions about runs that never came',
+    keptFor: 'runsMs',
+    remove: async ({ database }, keepMs, maxRows) =>
+      (await database.query(REMOVE_EARLY_DECISIONS, [keepMs, maxRows])).rowCount,
   },
   {
     kind: 'goes',
@@ -101,7 +114,9 @@ async function removeTombstones(
   return database.transaction(async (tx) => {
     const { rows } = await tx.query<{ run_id: string }>(REMOVE_TOMBSTONES, [keepMs, maxRows]);
     const runIds = rows.map(({ run_id }) => run_id);
-    if (runIds.length > 0) await removeCalls(tx, runIds);
+    if (runIds.length === 0) return 0;
+    await removeCalls(tx, runIds);
+    await tx.query(REMOVE_DECISIONS, [runIds]);
     return runIds.length;
   });
 }
@@ -144,6 +159,21 @@ const REMOVE_TOMBSTONES = statement(
      ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED
    )
    DELETE FROM processor.executions e USING due WHERE e.run_id = due.run_id RETURNING e.run_id`,
+);
+
+const REMOVE_DECISIONS = statement(
+  'processor.retention.remove_decisions',
+  'DELETE FROM processor.decisions WHERE run_id = ANY($1::uuid[])',
+);
+
+/** Of a run that is known none waits from before it. */
+const REMOVE_EARLY_DECISIONS = statement(
+  'processor.retention.remove_early_decisions',
+  `DELETE FROM processor.decisions WHERE (run_id, decision_id) IN (
+     SELECT d.run_id, d.decision_id FROM processor.decisions d
+     WHERE d.state = 'pending' AND d.received_at < now() - $1 * interval '1 ms'
+       AND NOT EXISTS (SELECT FROM processor.executions e WHERE e.run_id = d.run_id)
+     ORDER BY d.received_at LIMIT $2)`,
 );
 
 /** A run that has lost its detail has lost its reference: see EXPIRE. */

@@ -65,6 +65,8 @@ const row: ExecutionRow = {
   owner: null,
   fence: 6n,
   lost_leases: 0,
+  cancel_requested: false,
+  redriven_fence: null,
   progress: { step: 'Answering', stepsDone: 0, stepsTotal: 1, itemsDone: null, itemsTotal: null },
   failure,
   result_ref: 'cnt_result',

@@ -16,9 +16,18 @@ import {
   type RunEventName,
   type UsagePart,
 } from '#libs/contracts';
-import { retryTiers, runIdOf, chooseTier, type RunFailure, type Waiting } from '#libs/domain';
+import {
+  chooseTier,
+  decisionIdOf,
+  refusalReasons,
+  retryTiers,
+  runIdOf,
+  type RunFailure,
+  type Waiting,
+} from '#libs/domain';
 import type { OutboxMessage } from '#libs/messaging';
 import { uuidv7 } from '#libs/postgres';
+import type { DecisionAnswer } from './decisions.store.js';
 import { publicStatusOf, type ExecutionRow } from './execution.js';
 
 /** What an event holds beyond the row. */
@@ -42,6 +51,26 @@ export function runEventMessage(
   return {
     topic: topics.runEvents,
     message: { ...envelopeOf(row, facts.now), type: wireTypeOf(name), data },
+  };
+}
+
+/** What became of a decision. `status` is the run's before whatever the decision did: that is told by an event of its own. */
+export function answerMessage(
+  { decisionId, decision, refusal }: DecisionAnswer,
+  row: ExecutionRow,
+  at: Pick<ExecutionRow, 'version' | 'status'> & { readonly now: Date },
+): OutboxMessage {
+  const base = eventBase({ ...row, ...at }, at.now);
+  const decided = { decisionId: decisionIdOf(decisionId), decision };
+  const refused = refusal && { code: refusal, reason: refusalReasons[refusal] };
+  const name: DecisionAnswerName = refused ? 'RunDecisionRefused' : 'RunDecisionApplied';
+  return {
+    topic: topics.runEvents,
+    message: {
+      ...envelopeOf(row, at.now),
+      type: wireTypeOf(name),
+      data: { ...base, ...decided, ...refused },
+    },
   };
 }
 

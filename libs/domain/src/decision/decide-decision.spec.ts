@@ -4,7 +4,7 @@ import { findTransition } from '../run/run-transitions.js';
 import { decisionNames, type DecisionName } from './decision.js';
 import { decideDecision, decideEarlyDecision, type DecisionFacts } from './decide-decision.js';
 
-const able = { hasOpenCall: false, hasWorkflow: true, resultFits: true };
+const able = { hasOpenCall: false, hasWorkflow: true, result: 'fits' } as const;
 
 function ruling(decision: DecisionName, status: RunStatus | null, facts = {}): string {
   const decided = decideDecision({ decision, status, ...able, ...facts });
@@ -23,7 +23,7 @@ const anyFacts: fc.Arbitrary<DecisionFacts & { readonly status: RunStatus }> = f
   status: fc.constantFrom(...runStatuses),
   hasOpenCall: fc.boolean(),
   hasWorkflow: fc.boolean(),
-  resultFits: fc.boolean(),
+  result: fc.constantFrom('fits', 'breaks', 'unread'),
 });
 
 describe('what becomes of a decision', () => {
@@ -85,7 +85,8 @@ describe('what becomes of a decision', () => {
     expect(ruling('redrive', 'needs_review', without)).toBe('workflow_unknown');
     expect(ruling('complete', 'needs_review', without)).toBe('workflow_unknown');
     expect(ruling('discard', 'needs_review', without)).toBe('discarded');
-    expect(ruling('complete', 'needs_review', { resultFits: false })).toBe('result_invalid');
+    expect(ruling('complete', 'needs_review', { result: 'breaks' })).toBe('result_invalid');
+    expect(ruling('complete', 'needs_review', { result: 'unread' })).toBe('run_unknown');
   });
 
   it('makes only transitions of the table, and none out of an ended run', () => {

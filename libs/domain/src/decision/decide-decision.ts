@@ -11,8 +11,8 @@ export interface DecisionFacts {
   readonly hasOpenCall: boolean;
   /** This build has the version of the workflow that the run was accepted with. */
   readonly hasWorkflow: boolean;
-  /** For `complete`: the given result can be read and meets the output contract. */
-  readonly resultFits: boolean;
+  /** For `complete`: whether the given result meets the output contract. Unread where the run was not known when it came. */
+  readonly result: 'fits' | 'breaks' | 'unread';
 }
 
 export type DecisionRuling =
@@ -50,7 +50,7 @@ export function decideDecision(facts: DecisionFacts): DecisionRuling {
       return facts.hasWorkflow ? apply('redriven') : refuse('workflow_unknown');
     case 'complete':
       if (!facts.hasWorkflow) return refuse('workflow_unknown');
-      return facts.resultFits ? apply('completed_by_hand') : refuse('result_invalid');
+      return decideCompletion(facts.result);
   }
 }
 
@@ -64,6 +64,17 @@ function decideCancel(status: RunStatus, hasOpenCall: boolean): DecisionRuling {
   if (isTerminal(status)) return refuse('run_already_ended');
   if (status === 'running') return { kind: 'tell_owner' };
   return hasOpenCall ? { kind: 'close_calls_first' } : apply('cancelled');
+}
+
+function decideCompletion(result: DecisionFacts['result']): DecisionRuling {
+  switch (result) {
+    case 'fits':
+      return apply('completed_by_hand');
+    case 'breaks':
+      return refuse('result_invalid');
+    case 'unread':
+      return refuse('run_unknown');
+  }
 }
 
 function apply(trigger: DecidedTrigger): DecisionRuling {

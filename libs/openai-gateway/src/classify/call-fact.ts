@@ -7,6 +7,7 @@ export type CallFact =
   | DeadlinePassed
   | ResponseGone
   | CancelledElsewhere
+  | CancelledOnRequest
   | SenderDied;
 
 /** Nothing that can be read came back: no connection, no reply, half a reply, or not OpenAI's. */
@@ -69,6 +70,13 @@ export interface ResponseGone {
 /** Somebody else cancelled the response at OpenAI. */
 export interface CancelledElsewhere {
   readonly kind: 'cancelled_elsewhere';
+  readonly responseId: string;
+  readonly requestId: string | null;
+}
+
+/** We cancelled the response, because its run was cancelled. */
+export interface CancelledOnRequest {
+  readonly kind: 'cancelled_on_request';
   readonly responseId: string;
   readonly requestId: string | null;
 }

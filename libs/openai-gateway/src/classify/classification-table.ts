@@ -170,6 +170,11 @@ export const classificationTable: readonly ClassificationRow[] = [
     when: (fact) => fact.kind === 'cancelled_elsewhere',
     ...{ class: 'server_error', paid: 'maybe', code: 'cancelled_elsewhere' },
   },
+  {
+    name: 'cancelled with its run',
+    when: (fact) => fact.kind === 'cancelled_on_request',
+    ...{ class: 'cancelled', paid: 'maybe', code: 'cancelled_on_request' },
+  },
 ];
 
 type Condition = ClassificationRow['when'];

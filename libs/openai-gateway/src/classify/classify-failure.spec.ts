@@ -120,6 +120,7 @@ const facts: [string, CallFact, string, string][] = [
     'maybe',
   ],
   ['cancelled elsewhere', { kind: 'cancelled_elsewhere', ...ids }, 'server_error', 'maybe'],
+  ['cancelled with its run', { kind: 'cancelled_on_request', ...ids }, 'cancelled', 'maybe'],
 ];
 
 it.each(facts)('%s', (_, fact, failureClass, paid) => {

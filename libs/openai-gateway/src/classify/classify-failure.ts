@@ -76,6 +76,8 @@ function describe(fact: CallFact, row: ClassificationRow, sentTexts: readonly st
       return 'OpenAI no longer has the response.';
     case 'cancelled_elsewhere':
       return 'The response was cancelled at OpenAI, not by Holdfast.';
+    case 'cancelled_on_request':
+      return 'The response was cancelled at OpenAI, because its run was cancelled.';
     case 'sender_died':
       return 'The process that sent the call ended before it knew what came of it.';
   }

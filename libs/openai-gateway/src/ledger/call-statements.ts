@@ -7,30 +7,35 @@ import { statement } from '#libs/postgres';
 /** Makes the row, or finds it and brings its fence up to ours: from then on an older owner cannot send. */
 export const openCalls = statement(
   'gateway.open_calls',
-  `INSERT INTO processor.calls AS c (call_id, tenant, run_id, step, item, try, fence, mode, model)
-   SELECT call_id, tenant, run_id, step, item, try, fence, mode, model
+  `INSERT INTO processor.calls AS c (call_id, tenant, run_id, step, item, try, fence, mode, model, cancel_requested)
+   SELECT call_id, tenant, run_id, step, item, try, fence, mode, model,
+     EXISTS (SELECT FROM processor.call_stops s WHERE s.run_id = w.run_id)
    FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::int[], $5::int[], $6::int[], $7::bigint[], $8::text[], $9::text[])
      AS w (call_id, tenant, run_id, step, item, try, fence, mode, model)
    ORDER BY call_id
-   ON CONFLICT (call_id) DO UPDATE SET fence = greatest(c.fence, excluded.fence)
+   ON CONFLICT (call_id) DO UPDATE
+     SET fence = greatest(c.fence, excluded.fence), cancel_requested = c.cancel_requested OR excluded.cancel_requested
    RETURNING call_id, state, fence, cancel_requested, attempt_count, response_id, request_id, served_model, output, usage,
      failure, (extract(epoch FROM now() - sending_at) * 1000)::float8 AS sent_ago_ms`,
 );
 
 /**
- * The same, but a call that nobody has opened before stands in `sending` at once. `sender` tells whose statement made the row:
- * true again for the same sender, so that a lost COMMIT answer can be asked again.
+ * The same, but a call that nobody has opened before stands in `sending` at once, unless its run is stopped. `sender` tells
+ * whose statement made the row: true again for the same sender, so that a lost COMMIT answer can be asked again.
  */
 export const openSending = statement(
   'gateway.open_sending',
-  `INSERT INTO processor.calls AS c (call_id, tenant, run_id, step, item, try, fence, mode, model, sender, state,
-                                     attempt_count, sending_at)
-   SELECT call_id, tenant, run_id, step, item, try, fence, mode, model, sender, 'sending', 1, now()
+  `INSERT INTO processor.calls AS c (call_id, tenant, run_id, step, item, try, fence, mode, model, sender, cancel_requested,
+                                     state, attempt_count, sending_at)
+   SELECT call_id, tenant, run_id, step, item, try, fence, mode, model, sender, stopped,
+     CASE WHEN stopped THEN 'planned' ELSE 'sending' END, (NOT stopped)::int, CASE WHEN NOT stopped THEN now() END
    FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::int[], $5::int[], $6::int[], $7::bigint[], $8::text[], $9::text[],
                $10::uuid[])
      AS w (call_id, tenant, run_id, step, item, try, fence, mode, model, sender)
+     CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM processor.call_stops s WHERE s.run_id = w.run_id) AS stopped) AS run
    ORDER BY call_id
-   ON CONFLICT (call_id) DO UPDATE SET fence = greatest(c.fence, excluded.fence)
+   ON CONFLICT (call_id) DO UPDATE
+     SET fence = greatest(c.fence, excluded.fence), cancel_requested = c.cancel_requested OR excluded.cancel_requested
    RETURNING call_id, state, fence, cancel_requested, attempt_count, response_id, request_id, served_model, output, usage,
      failure, (extract(epoch FROM now() - sending_at) * 1000)::float8 AS sent_ago_ms, sender`,
 );
@@ -48,6 +53,7 @@ export const markSending = statement(
        possible_duplicate = c.possible_duplicate OR w.from_state = 'unknown'
    FROM wanted w
    WHERE c.call_id = w.call_id AND c.fence = w.fence AND NOT c.cancel_requested
+     AND NOT EXISTS (SELECT FROM processor.call_stops s WHERE s.run_id = c.run_id)
      AND ((c.state = w.from_state AND c.attempt_count = w.attempt - 1)
        OR (c.state = 'sending' AND c.attempt_count = w.attempt))
    RETURNING c.call_id`,

@@ -36,7 +36,7 @@ it('a planned call is sent', () => {
 });
 
 it('a planned call with a cancel request is not', () => {
-  expect(decideCall(call('planned', { cancelRequested: true }), facts).kind).toBe('not_owner');
+  expect(decideCall(call('planned', { cancelRequested: true }), facts).kind).toBe('stopped');
 });
 
 it('a call that somebody was sending becomes unknown', () => {

@@ -11,8 +11,10 @@ export interface DecideFacts {
 }
 
 export type CallDecision =
-  /** A later claim has taken the run, or a cancel is requested and nothing was sent yet. */
+  /** A later claim has taken the run. */
   | { readonly kind: 'not_owner' }
+  /** A cancel is requested, and nothing was sent yet. */
+  | { readonly kind: 'stopped' }
   | { readonly kind: 'send'; readonly from: 'planned' | 'unknown'; readonly attempt: number }
   /** OpenAI has it: fetch it by its id, pay nothing. */
   | { readonly kind: 'pick_up'; readonly responseId: string; readonly sentAgoMs: number }
@@ -27,7 +29,7 @@ export function decideCall(call: LedgerCall, facts: DecideFacts): CallDecision {
   switch (call.state) {
     case 'planned':
       return call.cancelRequested
-        ? { kind: 'not_owner' }
+        ? { kind: 'stopped' }
         : { kind: 'send', from: 'planned', attempt: call.attemptCount + 1 };
     case 'sending':
       return { kind: 'mark_unknown', attempt: call.attemptCount };

@@ -9,9 +9,10 @@ export async function forgetOutputs(tx: Tx, runIds: readonly string[]): Promise<
   await tx.query(FORGET_OUTPUTS, [runIds]);
 }
 
-/** The rows. */
+/** The rows, and that the runs were stopped. */
 export async function removeCalls(tx: Tx, runIds: readonly string[]): Promise<void> {
   await tx.query(REMOVE, [runIds]);
+  await tx.query(REMOVE_STOPS, [runIds]);
 }
 
 /** A `done` call has an output by its CHECK: an empty one, from then on. */
@@ -23,4 +24,9 @@ const FORGET_OUTPUTS = statement(
 const REMOVE = statement(
   'gateway.remove_calls',
   `DELETE FROM processor.calls WHERE run_id = ANY($1::uuid[])`,
+);
+
+const REMOVE_STOPS = statement(
+  'gateway.remove_stops',
+  `DELETE FROM processor.call_stops WHERE run_id = ANY($1::uuid[])`,
 );

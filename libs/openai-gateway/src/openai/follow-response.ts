@@ -74,7 +74,7 @@ export async function followResponse(
           ? Math.min(followed.deadlineAtMs, followed.queuedDeadlineAtMs)
           : followed.deadlineAtMs;
       const leftMs = deadlineAtMs - parts.monotonicMs();
-      if (leftMs <= 0) return closeAtDeadline(followed, parts);
+      if (leftMs <= 0) return closeResponse(followed, parts);
       const facts = { polls, askedMs: askedMs(last), random: parts.random() };
       await pause(Math.min(nextPollMs(facts, parts.policy), leftMs), signal);
     }
@@ -87,8 +87,11 @@ export async function followResponse(
   }
 }
 
-/** (P2) */
-async function closeAtDeadline(followed: FollowedResponse, parts: FollowParts): Promise<FollowEnd> {
+/** Cancel, then GET, until one of them tells of an end (P2). */
+export async function closeResponse(
+  followed: Pick<FollowedResponse, 'responseId' | 'signal'>,
+  parts: FollowParts,
+): Promise<FollowEnd> {
   const { responseId, signal } = followed;
   const givenUpAtMs = parts.monotonicMs() + parts.policy.cancelGraceMs;
   let requestId: string | null = null;
@@ -98,7 +101,7 @@ async function closeAtDeadline(followed: FollowedResponse, parts: FollowParts): 
       if (signal.aborted) return { kind: 'aborted' };
       const reading = readExchange(exchange);
       if (reading !== null && reading.kind !== 'pending')
-        return ended(reading, exchange, { ...followed, deadlineAtMs: -Infinity }, parts);
+        return ended(reading, exchange, { deadlineAtMs: -Infinity }, parts);
       if (exchange.kind !== 'answered') parts.onPollFault(exchange);
       requestId = exchange.requestId ?? requestId;
     }
@@ -113,7 +116,7 @@ async function closeAtDeadline(followed: FollowedResponse, parts: FollowParts): 
 function ended(
   reading: EndedReading,
   exchange: Exchange | null,
-  followed: FollowedResponse,
+  followed: Pick<FollowedResponse, 'deadlineAtMs'>,
   parts: FollowParts,
 ): FollowEnd {
   return {
@@ -133,7 +136,7 @@ const is404 = (exchange: Exchange): boolean =>
 const askedMs = (exchange: Exchange): number | null =>
   exchange.kind === 'no_answer' ? null : readPollAfterMs(exchange.headers, Date.now());
 
-const limits = ({ signal }: FollowedResponse, { policy }: FollowParts) => ({
+const limits = ({ signal }: Pick<FollowedResponse, 'signal'>, { policy }: FollowParts) => ({
   timeoutMs: policy.requestTimeoutMs,
   signal,
 });

@@ -3,6 +3,7 @@ import { CreateExecutions1764000200000 } from './1764000200000-create-executions
 import { CommentTables1795493801000 } from './1795493801000-comment-tables.js';
 import { ExpireExecutions1795493920000 } from './1795493920000-expire-executions.js';
 import { IndexReviews1795493960000 } from './1795493960000-index-reviews.js';
+import { CreateDecisions1795494200000 } from './1795494200000-create-decisions.js';
 
 /** For `migrate({ schema: 'processor', migrations: processorMigrations })`: the gateway keeps its ledger beside our tables. */
 export const processorMigrations = [
@@ -11,4 +12,5 @@ export const processorMigrations = [
   CommentTables1795493801000,
   ExpireExecutions1795493920000,
   IndexReviews1795493960000,
+  CreateDecisions1795494200000,
 ];
