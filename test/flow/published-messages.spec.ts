@@ -26,7 +26,7 @@ afterAll(async () => flow?.close());
 it('every message of a run that completes, retries, fails, needs review, waits or is decided about is described, with its headers', async () => {
   const { runs, simulator, watch } = flow;
   await simulator.script(
-    { match: { inputIncludes: 'refused' }, fault: fault(400, 'invalid_value'), times: 5 },
+    { match: { inputIncludes: 'refused' }, fault: fault(400, 'invalid_value'), times: 6 },
     { match: { inputIncludes: 'throttled' }, fault: throttled, times: 1 },
   );
   const throttledRun = await runs.ask('throttled?');
@@ -68,6 +68,20 @@ async function decideAll(): Promise<void> {
   await decide('redrive', { reason: 'the cause is mended' });
   await decide('discard', { reason: 'it was a mistake' });
   await decide('complete', { result: { answer: 'By hand.', refused: false } });
+  await decideOnceMore();
+}
+
+/** The discard again, as another decision: its run has ended by then, so it is refused. The api would not have sent it. */
+async function decideOnceMore(): Promise<void> {
+  const { watch } = flow;
+  const discard = await watch.first('the discard', (record) =>
+    typeOf(record).includes('discard-requested'),
+  );
+  const data = JSON.parse(String(discard.value)) as object;
+  const value = Buffer.from(JSON.stringify({ ...data, decisionId: `dec_${randomUUID()}` }));
+  const headers = { ...discard.headers, ce_id: randomUUID() };
+  await watch.send([{ ...discard, headers, value }]);
+  await watch.first('its refusal', (record) => typeOf(record).includes('decision-refused'));
 }
 
 /** Cannot be done within its deadline. */

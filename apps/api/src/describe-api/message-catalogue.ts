@@ -43,22 +43,13 @@ const eventMeanings: Readonly<Record<RunEventName, string>> = {
   RunDecisionRefused: "A person's decision was not carried out: it changes nothing.",
 };
 
-/** In the contracts because names and shapes are settled; no code publishes them yet. Strike out what gets built. */
-export const eventsNotBuilt: readonly RunEventName[] = [
-  'RunCancelled',
-  'RunDecisionApplied',
-  'RunDecisionRefused',
-];
-
 /** Facts about runs, on the events topic. */
-export const eventMessages: readonly DescribedMessage[] = runEventNames
-  .filter((name) => !eventsNotBuilt.includes(name))
-  .map((name) => ({
-    name,
-    wireType: wireTypeOf(name),
-    contract: runEventClassOf(name),
-    meaning: eventMeanings[name],
-  }));
+export const eventMessages: readonly DescribedMessage[] = runEventNames.map((name) => ({
+  name,
+  wireType: wireTypeOf(name),
+  contract: runEventClassOf(name),
+  meaning: eventMeanings[name],
+}));
 
 /** On the work topics. */
 export const runRequested: DescribedMessage = {
