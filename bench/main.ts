@@ -1,9 +1,9 @@
 /**
- * `npm run bench [-- --runs 5000]`: Holdfast beside a plain baseline, one after the other on fresh servers, on a model that
+ * `npm run bench [-- --runs 5000 --only baseline,foreground]`: Holdfast beside a plain baseline, one after the other on fresh servers, on a model that
  * answers at once. Figures of different machines can't be compared; the two ratios at the end can.
  */
 import { listenForInterruption } from '../dev/stack/interruption.js';
-import { measure, type Figures, type Workload } from './measure.js';
+import { measure, memoryWaiting, type Figures, type Workload } from './measure.js';
 import { baseline, holdfastBackground, holdfastForeground, type System } from './systems.js';
 
 const log = (line: string) => console.log(line);
@@ -16,11 +16,24 @@ const work: Workload = {
 
 const figures: Figures[] = [];
 const systems = { baseline, foreground: holdfastForeground, background: holdfastBackground };
-for (const system of chosen(process.argv)) {
+for (const [name, system] of Object.entries(systems)) {
+  if (!isChosen(name)) continue;
   log(`── ${system.name}: ${work.runs} runs from ${work.callers} callers, then 20 runs/s`);
   figures.push(await measure(system, work, log, signal));
 }
 print(figures);
+if (isChosen('waiting')) {
+  const runs = numberAfter('--waiting', 10_000);
+  log(`── memory with ${runs} runs waiting`);
+  const { api = 0, worker = 0 } = await memoryWaiting(
+    holdfastForeground,
+    runs,
+    work.callers,
+    log,
+    signal,
+  );
+  log(`MiB with ${runs} runs waiting: api ${api.toFixed(0)}, worker ${worker.toFixed(0)}`);
+}
 process.exit(0);
 
 function print(all: readonly Figures[]): void {
@@ -40,6 +53,7 @@ function rowOf(figures: Figures): Record<string, string> {
     'completed/s': figures.completedPerSecond.toFixed(0),
     'accept p50/p99 ms': pair(figures.acceptMs),
     'seen p50/p99 ms': pair(figures.seenMs),
+    'accept at 20/s': pair(figures.steadyAcceptMs),
     'seen at 20/s': pair(figures.steadySeenMs),
     'CPU ms/run': round(cpuOf(figures)),
     'api + worker + postgres + kafka': ['api', 'worker', 'postgres', 'kafka']
@@ -57,13 +71,10 @@ function cpuOf({ cpuMsPerRun }: Figures): number {
   return Object.values(cpuMsPerRun).reduce((sum, each) => sum + each, 0);
 }
 
-/** `--only baseline,foreground`: for work on one of them. */
-function chosen(args: readonly string[]): System[] {
-  const index = args.indexOf('--only');
-  const names = index < 0 ? null : (args[index + 1] ?? '').split(',');
-  return Object.entries(systems).flatMap(([name, system]) =>
-    names === null || names.includes(name) ? [system] : [],
-  );
+/** `--only baseline,foreground`: one or some of baseline, foreground, background, waiting. */
+function isChosen(name: string): boolean {
+  const index = process.argv.indexOf('--only');
+  return index < 0 || (process.argv[index + 1] ?? '').split(',').includes(name);
 }
 
 function numberAfter(flag: string, fallback: number): number {

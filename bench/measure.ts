@@ -2,6 +2,8 @@
 import { chmod, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
 import { runApp, startApp, type AppSpec } from '../dev/start/app-children.js';
 import { choosePort } from '../dev/stack/ports.js';
 import type { Log } from '../dev/stack/progress.js';
@@ -26,6 +28,7 @@ export interface Figures {
   readonly acceptMs: Percentiles;
   readonly seenMs: Percentiles;
   /** At low load. */
+  readonly steadyAcceptMs: Percentiles;
   readonly steadySeenMs: Percentiles;
   /** Milliseconds of CPU per run, by process; the simulator and the callers are not in it. */
   readonly cpuMsPerRun: Readonly<Record<string, number>>;
@@ -39,6 +42,7 @@ export interface Percentiles {
 
 const WARM_UP_RUNS = 500;
 const COMPLETED_WITHIN_MS = 300_000;
+const SLOW_MODEL_MS = 600_000;
 
 export async function measure(
   system: System,
@@ -46,6 +50,39 @@ export async function measure(
   log: Log,
   signal: AbortSignal,
 ): Promise<Figures> {
+  return withSystem(system, 0, log, signal, (running) => load(system, work, running));
+}
+
+/** MiB of each app while so many accepted runs wait for a slot: the model is slow, and nothing is completed. */
+export async function memoryWaiting(
+  system: System,
+  runs: number,
+  callers: number,
+  log: Log,
+  signal: AbortSignal,
+): Promise<Readonly<Record<string, number>>> {
+  return withSystem(system, SLOW_MODEL_MS, log, signal, async ({ url, pids, databaseUrl }) => {
+    await submitAll(url, keysOf('waiting', runs), callers, system.submissionOf);
+    await untilAdmitted(databaseUrl, runs);
+    return mapValues(pids, memoryMiBOf);
+  });
+}
+
+interface RunningSystem {
+  readonly url: string;
+  readonly brokers: string;
+  readonly databaseUrl: string;
+  /** By name. */
+  readonly pids: Readonly<Record<string, number>>;
+}
+
+async function withSystem<T>(
+  system: System,
+  modelLatencyMs: number,
+  log: Log,
+  signal: AbortSignal,
+  use: (running: RunningSystem) => Promise<T>,
+): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-bench-'));
   await chmod(folder, 0o711); // started by root, Postgres runs as another user, who must get in
   const supervisor = await Supervisor.open(folder, log);
@@ -59,20 +96,16 @@ export async function measure(
     const starter = { supervisor, logFolder, log, signal };
     const start = async (app: AppSpec) => (await startApp(starter, app)).pid;
     const simulatorPort = await freePort('the simulator');
-    await start(simulatorOn(simulatorPort));
+    await start(simulatorOn(simulatorPort, modelLatencyMs));
     const servers = { ...stack, openAiUrl: `http://127.0.0.1:${simulatorPort}/v1` };
     for (const step of system.preparations(servers)) await runApp(starter, step);
     const port = await freePort('the api');
     const pids: Record<string, number> = {};
     for (const app of system.apps(servers, port)) pids[app.name] = await start(app);
-    const backend = {
-      postgres: await childRunning('/postgres', process.pid),
-      kafka: await childRunning('kafka.Kafka', process.pid),
-    };
-    return await load(system, work, `http://127.0.0.1:${port}`, stack.kafkaBrokers, {
-      ...pids,
-      ...backend,
-    });
+    pids.postgres = await childRunning('/postgres', process.pid);
+    pids.kafka = await childRunning('kafka.Kafka', process.pid);
+    const { kafkaBrokers: brokers, databaseUrl } = stack;
+    return await use({ url: `http://127.0.0.1:${port}`, brokers, databaseUrl, pids });
   } finally {
     await supervisor.close();
   }
@@ -81,9 +114,7 @@ export async function measure(
 async function load(
   system: System,
   work: Workload,
-  url: string,
-  brokers: string,
-  pids: Readonly<Record<string, number>>,
+  { url, brokers, pids }: RunningSystem,
 ): Promise<Figures> {
   const { submissionOf, completedTopic, completedKeyOf } = system;
   const outside = await OutsideConsumer.open(brokers, completedTopic, completedKeyOf);
@@ -111,6 +142,7 @@ async function load(
       completedPerSecond: (work.runs / tookMs) * 1_000,
       acceptMs: percentiles(submitted.acceptMs),
       seenMs: percentiles(seenAfter(submitted.sentAtMs, outside)),
+      steadyAcceptMs: percentiles(steady.acceptMs),
       steadySeenMs: percentiles(seenAfter(steady.sentAtMs, outside)),
       cpuMsPerRun: Object.fromEntries(
         Object.keys(pids).map((name) => [
@@ -152,7 +184,25 @@ async function freePort(what: string): Promise<number> {
   return (await choosePort({ kind: 'any' }, what)).port;
 }
 
-function simulatorOn(port: number): AppSpec {
-  const env = { SIMULATOR_PORT: String(port), SIMULATOR_LATENCY_MS: '0' };
+/** The processor's own table says so. */
+async function untilAdmitted(databaseUrl: string, runs: number): Promise<void> {
+  const client = new pg.Client(databaseUrl);
+  await client.connect();
+  try {
+    for (const limit = performance.now() + COMPLETED_WITHIN_MS; performance.now() < limit;) {
+      const { rows } = await client.query<{ admitted: number }>(COUNT_ADMITTED);
+      if (rows[0]?.admitted === runs) return;
+      await sleep(500);
+    }
+    throw new Error(`${runs} runs were not admitted in ${COMPLETED_WITHIN_MS} ms`);
+  } finally {
+    await client.end();
+  }
+}
+
+const COUNT_ADMITTED = 'SELECT count(*)::int AS admitted FROM processor.executions';
+
+function simulatorOn(port: number, latencyMs: number): AppSpec {
+  const env = { SIMULATOR_PORT: String(port), SIMULATOR_LATENCY_MS: String(latencyMs) };
   return { name: 'simulator', script: 'dev/simulator/main.js', env };
 }
