@@ -7,7 +7,8 @@
  *      the work on that run is aborted here, before anybody else can have taken it; also while a renewal is still unanswered.
  * (K3) A run that turns out to be somebody else's is aborted at once; not so while its last write is on its way, which gives
  *      the run out of our hands by itself.
- * (K4) A renewal also brings the news that a run is to be cancelled. The work on it is aborted, but it stays ours: its calls
+ * (K4) Of one run at most one claim is kept: a newer one of ours outdates the older.
+ * (K5) A renewal also brings the news that a run is to be cancelled. The work on it is aborted, but it stays ours: its calls
  *      have to be closed before it ends.
  */
 import { performance } from 'node:perf_hooks';
@@ -157,7 +158,7 @@ export class Keeper {
       if (!answer?.mine)
         this.lose(lease); // (K3)
       else if (answer.renewed) lease.renewed(sentAtMs);
-      if (answer?.mine && answer.cancelRequested) lease.abort('cancel_requested'); // (K4)
+      if (answer?.mine && answer.cancelRequested) lease.abort('cancel_requested'); // (K5)
     }
   }
 
