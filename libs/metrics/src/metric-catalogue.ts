@@ -180,7 +180,7 @@ export const metricCatalogue = {
   holdfast_fences_lost_total: {
     type: 'counter',
     apps: PROCESSOR,
-    labels: { at: '`outcome`, `check_point`, `call`' },
+    labels: { at: '`outcome`, `progress`, `check_point`, `call`' },
     meaning: 'Writes that were refused because the run belonged to somebody else by then.',
     whenItMoves: 'The fence worked. It goes with lost leases; without them it is a bug.',
   },

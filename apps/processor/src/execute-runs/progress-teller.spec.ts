@@ -1,6 +1,7 @@
 /** Stands in: the clock (Jest's fake timers) and the store of moves, which notes what it is told. */
 import { jest } from '@jest/globals';
 import type { RunProgress } from '#libs/domain';
+import { noMetrics } from '#libs/metrics';
 import type { ExecuteTools } from './execute-tools.js';
 import type { Lease } from './keeper.js';
 import type { Outcome } from './outcome.js';
@@ -33,8 +34,10 @@ function setUp({ moved = 'written', move }: { moved?: Moved; move?: () => Promis
   } as unknown as Lease;
   const warn = (_fields: object, message: string) => void warnings.push(message);
   const log = { debug: warn, info: warn, warn, error: warn };
-  const teller = new ProgressTeller(lease, { moves, log, nowMs: Date.now });
-  return { teller, told, warnings, stopped };
+  const lost: string[] = [];
+  const metrics = { ...noMetrics, add: (name: string) => void lost.push(name) };
+  const teller = new ProgressTeller(lease, { moves, log, metrics, nowMs: Date.now });
+  return { teller, told, warnings, stopped, lost };
 }
 
 beforeEach(() => void jest.useFakeTimers({ now: 0 }));
@@ -94,13 +97,14 @@ describe('measured progress', () => {
   });
 
   it.each([
-    ['the run is no longer ours', 'lost', 'lease_lost'],
-    ['the run is to be cancelled', 'cancel_requested', 'cancel_requested'],
-  ] as const)('stops the work where %s', async (_, moved, reason) => {
-    const { teller, stopped } = setUp({ moved });
+    ['the run is no longer ours', 'lost', 'lease_lost', 1],
+    ['the run is to be cancelled', 'cancel_requested', 'cancel_requested', 0],
+  ] as const)('stops the work where %s', async (_, moved, reason, lostFences) => {
+    const { teller, stopped, lost } = setUp({ moved });
     teller.tell(at(1));
     await jest.advanceTimersByTimeAsync(1_000);
     expect(stopped.signal.reason).toBe(reason);
+    expect(lost).toHaveLength(lostFences);
   });
 
   it('is not told once the work was stopped', async () => {

@@ -21,7 +21,7 @@ export class ProgressTeller {
 
   constructor(
     private readonly lease: Lease,
-    private readonly tools: Pick<ExecuteTools, 'moves' | 'log' | 'nowMs'>,
+    private readonly tools: Pick<ExecuteTools, 'moves' | 'log' | 'metrics' | 'nowMs'>,
   ) {
     this.toldAtMs = tools.nowMs();
   }
@@ -50,7 +50,10 @@ export class ProgressTeller {
     if (progress === null || this.lease.signal.aborted) return;
     try {
       const moved = await this.tools.moves.move(this.lease.claim, { kind: 'progressed', progress });
-      if (moved !== 'written') this.lease.abort(moved === 'lost' ? 'lease_lost' : moved);
+      if (moved === 'written') return;
+      if (moved === 'lost')
+        this.tools.metrics.add('holdfast_fences_lost_total', { at: 'progress' });
+      this.lease.abort(moved === 'lost' ? 'lease_lost' : moved);
     } catch (error) {
       this.tools.log.warn({ error }, 'progress could not be told');
     }

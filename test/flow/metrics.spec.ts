@@ -1,0 +1,168 @@
+/**
+ * What `/metrics` of both apps shows of a real flow. Real: api, processor, Postgres, Kafka. Stands in: the simulator for OpenAI.
+ * Numbers that need an accident which no flow brings about are held by the specs named in `heldElsewhere`.
+ */
+import { randomUUID } from 'node:crypto';
+import { topics } from '#libs/contracts';
+import { uuidOf, type RunId } from '#libs/domain';
+import { definitionOf, metricNames, type AppName } from '#libs/metrics';
+import { eventually } from '../support/eventually.js';
+import { openFlow, type Flow } from '../support/flow.js';
+
+const heldElsewhere = {
+  holdfast_decisions_total: 'named for the decisions of people; nothing counts it yet',
+  holdfast_consumer_paused_partitions: 'libs/messaging/src/report-metrics.spec.ts',
+  holdfast_consumer_faults_total: 'libs/messaging/src/report-metrics.spec.ts',
+  holdfast_fences_lost_total: 'apps/processor/src/execute-runs/progress-teller.spec.ts',
+  holdfast_metrics_unread_total: 'libs/metrics/src/prometheus-metrics.spec.ts',
+} as const;
+
+const limit = 4;
+let flow: Flow;
+const urls: Record<AppName, string> = { api: '', processor: '' };
+/** Names with a sample that was not zero at some time. */
+const moved = new Set<string>();
+
+beforeAll(async () => {
+  flow = await openFlow({ env: { API_MAX_UNFINISHED_RUNS: String(limit) } });
+  const ready = (await flow.scene.processors[0]?.ready()) ?? '';
+  urls.api = flow.scene.apiUrl;
+  urls.processor = new URL(/http:\/\/[^\s,]+/.exec(ready)?.[0] ?? '').origin;
+});
+afterAll(async () => flow?.close());
+
+it.each(['api', 'processor'] as const)(
+  'of the %s are those of the catalogue, and no others',
+  async (app) => {
+    const text = await (await fetch(`${urls[app]}/metrics`)).text();
+    const served = [...text.matchAll(/^# TYPE (holdfast_\w+) (\w+)$/gm)].map(
+      ([, name, type]) => `${name} ${type}`,
+    );
+    const declared = metricNames.filter((name) => definitionOf(name).apps.includes(app));
+    expect(served.sort()).toEqual(
+      declared.map((name) => `${name} ${definitionOf(name).type}`).sort(),
+    );
+    expect(text).toContain('nodejs_eventloop_lag_seconds');
+  },
+);
+
+it('count a run that completes: accepted, admitted, claimed, called, paid, projected', async () => {
+  const key = randomUUID();
+  const body = { workflow: 'answer', input: { question: 'Which colour?' } };
+  const { body: run } = await flow.runs.submit(body, key);
+  const { id } = run as { id: string };
+  await flow.runs.completion(id);
+  await flow.runs.submit(body, key);
+  await shows('api', 'holdfast_runs_accepted_total{workflow="answer"} 1');
+  await shows('api', 'holdfast_submits_replayed_total 1');
+  await shows('api', 'holdfast_projected_events_total{outcome="applied"} ');
+  await shows('processor', 'holdfast_admissions_total{kind="insert"} 1');
+  await shows('processor', 'holdfast_runs_claimed_total 1');
+  await shows('processor', 'holdfast_run_outcomes_total{outcome="completed",class="none"} 1');
+  await shows(
+    'processor',
+    /holdfast_calls_total\{model="[^"]+",outcome="completed",class="none"\} 1/,
+  );
+  await shows('processor', /holdfast_tokens_total\{model="[^"]+",kind="output"\} [1-9]/);
+});
+
+it('show who waits, and who is held back', async () => {
+  await flow.database.query('UPDATE processor.lanes SET paused = true');
+  const ids: string[] = [];
+  for (let n = 0; n < limit; n += 1) ids.push((await flow.runs.ask(`Waiting ${n}?`)).id);
+  const { status } = await flow.runs.submit({
+    workflow: 'answer',
+    input: { question: 'One more?' },
+  });
+  expect(status).toBe(429);
+  await shows('api', 'holdfast_submits_held_back_total 1');
+  await shows(
+    'processor',
+    new RegExp(`holdfast_waiting_runs\\{state="ready",model="[^"]+"\\} ${limit}`),
+  );
+  await shows(
+    'processor',
+    /holdfast_oldest_waiting_run_seconds\{state="ready",model="[^"]+"\} \d*[1-9]/,
+  );
+  const told = flow.runs.completion(ids[0] ?? '');
+  await shows('api', /holdfast_event_watchers [1-9]/);
+  await flow.database.query('UPDATE processor.lanes SET paused = false');
+  await Promise.all([told, ...ids.slice(1).map((id) => flow.runs.completion(id))]);
+}, 60_000);
+
+it('show records that are no messages, and events that are set aside', async () => {
+  const garbage = { partition: 0, key: Buffer.from('x'), value: Buffer.from('{'), headers: {} };
+  await flow.watch.send([
+    { topic: topics.runRequested, ...garbage },
+    { topic: topics.runEvents, ...garbage },
+  ]);
+  await shows('processor', /holdfast_dead_records_total\{code="\w+"\} 1/);
+  await shows('processor', /holdfast_consumer_undecodable_total\{group="[\w.-]+"\} 1/);
+  await shows('api', 'holdfast_projected_events_total{outcome="set_aside"} 1');
+  await shows('api', 'holdfast_parked_events{reason="undecodable"} 1');
+}, 60_000);
+
+it('show a run that is taken from its owner: lost, fenced off, rescued, completed', async () => {
+  const question = 'Who comes late?';
+  await flow.simulator.script({
+    match: { inputIncludes: question },
+    fault: { kind: 'latency', ms: 6_000 },
+  });
+  const { id } = await flow.runs.ask(question);
+  await flow.runs.streamUntil(id, 'progress', ({ type }) => type.includes('progressed')); // its next write is the outcome
+  await shows('processor', /holdfast_runs_in_hand [1-9]/);
+  await shows('processor', /holdfast_leases_renewed_total [1-9]/);
+  await flow.database.query(
+    `UPDATE processor.executions SET fence = fence + 1, owner = 'gone', lease_until = now() + interval '4 s' WHERE run_id = $1`,
+    [uuidOf(id as RunId)],
+  );
+  await shows('processor', 'holdfast_leases_lost_total 1');
+  await shows('processor', 'holdfast_rescues_total{kind="lease_expired"} 1');
+  await flow.runs.completion(id);
+}, 60_000);
+
+it('show an outbox that nobody empties', async () => {
+  await flow.database.query(
+    `UPDATE api.leases SET holder = 'gone', epoch = epoch + 1, until = now() + interval '14 s' WHERE name = 'outbox-relay'`,
+  );
+  await shows('api', 'holdfast_relay_leading 0');
+  const { id } = await flow.runs.ask('Does anybody hear?');
+  await flow.database.query(
+    `INSERT INTO api.outbox (topic, key, headers, body, size_bytes, parked_at, parked_reason)
+     VALUES ('holdfast.run.requested.v1', 'nobody', '{}', '{}', 2, now(), 'by hand')`,
+  );
+  await shows('api', 'holdfast_outbox_waiting_rows 1');
+  await shows('api', /holdfast_outbox_oldest_row_seconds 0*\.?\d*[1-9]/);
+  await shows('api', 'holdfast_outbox_parked_rows 1');
+  await flow.runs.completion(id);
+  await shows('api', 'holdfast_relay_leading 1');
+}, 60_000);
+
+it('all move in this flow, but for those that others hold', () => {
+  const still = metricNames.filter((name) => !moved.has(name) && !(name in heldElsewhere));
+  expect(still).toEqual([]);
+});
+
+/** Looks until a line begins with the text or fits the pattern; gauges of the database are read every 10 s. */
+async function shows(app: AppName, wanted: string | RegExp): Promise<void> {
+  await eventually(
+    `${String(wanted)} of the ${app}`,
+    async () => {
+      const lines = await linesOf(app);
+      return lines.some((line) =>
+        typeof wanted === 'string' ? line.startsWith(wanted) : wanted.test(line),
+      );
+    },
+    25_000,
+  );
+}
+
+async function linesOf(app: AppName): Promise<readonly string[]> {
+  const lines = (await (await fetch(`${urls[app]}/metrics`)).text()).split('\n');
+  for (const line of lines) {
+    const [, name, value] =
+      /^(holdfast_\w+?)(?:_bucket|_sum|_count)?(?:\{.*\})? (\S+)$/.exec(line) ?? [];
+    if (name !== undefined && Number(value) !== 0) moved.add(name);
+  }
+  return lines;
+}
