@@ -11,7 +11,7 @@ import {
   ContentUploadExpiredError,
   documentId,
 } from '#libs/content';
-import { Database, migrate } from '#libs/postgres';
+import { Database, migrate, type Statement } from '#libs/postgres';
 import { freshDatabase, type FreshDatabase } from '../../support/stack.js';
 
 const markdown = { mediaType: 'text/markdown', fileName: 'tender.md' };
@@ -243,5 +243,31 @@ describe('reading', () => {
     } finally {
       await single.close();
     }
+  });
+});
+
+describe('many at once', () => {
+  it('read and write one content, or many, in one statement each', async () => {
+    const statements: string[] = [];
+    const counted = new ContentStore(
+      new Proxy(database, {
+        get: (target, name) => {
+          const value = Reflect.get(target, name) as unknown;
+          if (name !== 'query') return value;
+          return (statement: Statement, values: readonly unknown[]) => {
+            statements.push(statement.name);
+            return target.query(statement, values);
+          };
+        },
+      }),
+    );
+    const inputs = Array.from({ length: 20 }, (_, index) => Buffer.from(`input ${index % 5}`));
+    const put = await Promise.all(inputs.map((bytes) => counted.put('t', bytes, markdown)));
+    const written = statements.splice(0);
+    const got = await Promise.all(put.map(({ ref }) => counted.get('t', ref)));
+    expect(got.map(({ bytes }) => Buffer.from(bytes))).toEqual(inputs);
+    expect(await rowsStored()).toEqual({ contents: 5n, bodies: 5n, chunks: 5n });
+    expect(written.filter((name) => name === 'content.put_small')).toHaveLength(1);
+    expect(statements).toEqual(['content.read']);
   });
 });
