@@ -30,10 +30,13 @@ export class SimulatorClient {
   }
 
   /** The requests that asked the model for work, in order of arrival, refused ones included. */
-  async callsOf(runId: string): Promise<readonly LoggedRequest[]> {
+  async calls(): Promise<readonly LoggedRequest[]> {
     const log = (await this.send('requests')) as readonly LoggedRequest[];
-    const isOfRun = (line: LoggedRequest) => line.runId === uuidOf(runId as RunId);
-    return log.filter((line) => line.operation === 'create' && isOfRun(line));
+    return log.filter(({ operation }) => operation === 'create');
+  }
+
+  async callsOf(runId: string): Promise<readonly LoggedRequest[]> {
+    return (await this.calls()).filter((line) => line.runId === uuidOf(runId as RunId));
   }
 
   private async send(route: string, init: RequestInit = {}): Promise<unknown> {

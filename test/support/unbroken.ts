@@ -1,0 +1,48 @@
+/** Many runs of a spec, asked for and judged together. */
+import { uuidOf, type RunId } from '#libs/domain';
+import { collectFacts } from '../oracle/collect-facts.js';
+import type { Facts } from '../oracle/facts.js';
+import { judge } from '../oracle/judge.js';
+import { eventually } from './eventually.js';
+import type { Flow } from './flow.js';
+
+/** So many callers at once. */
+const callers = 50;
+
+/** Questions asked by many callers, each until it has its answer; ids in the order of the questions. */
+export async function askAll(flow: Flow, questions: readonly string[]): Promise<string[]> {
+  const ids: string[] = [];
+  const queue = questions.entries();
+  const caller = async () => {
+    for (const [index, question] of queue) ids[index] = (await flow.runs.ask(question)).id;
+  };
+  await Promise.all(Array.from({ length: callers }, caller));
+  return ids;
+}
+
+/** Resolves when no run moves any more. */
+export async function untilAtRest(flow: Flow, withinMs: number): Promise<void> {
+  await eventually(
+    'every run has ended or waits for a person',
+    async () => {
+      const { rows } = await flow.database.query<{ moving: boolean }>(
+        `SELECT EXISTS (SELECT FROM api.runs WHERE status IN ('queued', 'running', 'retrying')) AS moving`,
+      );
+      return rows[0]?.moving === false;
+    },
+    withinMs,
+  );
+}
+
+/** Holds everything that happened in the scene against the promises. @throws the breaches, in words */
+export async function expectUnbroken(flow: Flow, ids: readonly string[]): Promise<Facts> {
+  await flow.published();
+  const facts = await collectFacts({
+    ...{ database: flow.database, records: flow.watch.seen, simulator: flow.simulator },
+    answers: ids.map((id) => ({ key: id, runId: uuidOf(id as RunId) })),
+    recoveriesMs: [],
+  });
+  const breaches = judge({ ...facts, views: facts.views.map((view) => ({ ...view, key: null })) });
+  if (breaches.length > 0) throw new Error(JSON.stringify(breaches.slice(0, 10), null, 2));
+  return facts;
+}
