@@ -17,8 +17,8 @@ export interface Flow {
   readonly database: Database;
   /** The processor that holds the run's lease now. */
   ownerOf(runId: string): Promise<AppProcess>;
-  /** Resolves when everything that was written has been published. */
-  published(): Promise<void>;
+  /** Resolves when everything that was written has been published, and read by the outside consumer. */
+  published(readWithinMs?: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -39,14 +39,14 @@ export async function openFlow(options: SceneOptions = {}): Promise<Flow> {
         const [, pid] = /\.(\d+)\.[0-9a-f]+$/.exec(rows[0]?.owner ?? '') ?? [];
         return scene.processors.find((processor) => String(processor.pid) === pid);
       }),
-    published: async () => {
+    published: async (readWithinMs) => {
       await eventually('the outboxes are empty', async () => {
         const { rows } = await database.query<{ waiting: boolean }>(
           `SELECT EXISTS (SELECT FROM api.outbox) OR EXISTS (SELECT FROM processor.outbox) AS waiting`,
         );
         return rows[0]?.waiting === false;
       });
-      await watch.upToDate();
+      await watch.upToDate(readWithinMs);
     },
     close: async () => {
       await watch.close();

@@ -1,4 +1,6 @@
 /** Many runs of a spec, asked for and judged together. */
+import { randomUUID } from 'node:crypto';
+import type { RunView } from '#libs/contracts';
 import { uuidOf, type RunId } from '#libs/domain';
 import { collectFacts } from '../oracle/collect-facts.js';
 import type { Facts } from '../oracle/facts.js';
@@ -6,6 +8,8 @@ import { judge } from '../oracle/judge.js';
 import { eventually } from './eventually.js';
 import type { Flow } from './flow.js';
 
+/** An outside consumer whose broker died takes its time to come back. */
+const readWithinMs = 60_000;
 /** So many callers at once. */
 const callers = 50;
 
@@ -14,10 +18,21 @@ export async function askAll(flow: Flow, questions: readonly string[]): Promise<
   const ids: string[] = [];
   const queue = questions.entries();
   const caller = async () => {
-    for (const [index, question] of queue) ids[index] = (await flow.runs.ask(question)).id;
+    for (const [index, question] of queue) ids[index] = await askUntilAccepted(flow, question);
   };
   await Promise.all(Array.from({ length: callers }, caller));
   return ids;
+}
+
+/** Asks again with the same key where it is told to come back: a server is away. */
+async function askUntilAccepted(flow: Flow, question: string): Promise<string> {
+  const key = randomUUID();
+  return eventually(`"${question}" is accepted`, async () => {
+    const answer = await flow.runs.submit({ workflow: 'answer', input: { question } }, key);
+    if (answer.status === 202) return (answer.body as RunView).id;
+    if (answer.status === 503) return null;
+    throw new Error(`POST /v1/runs: ${answer.status} ${JSON.stringify(answer.body)}`);
+  });
 }
 
 /** Resolves when no run moves any more. */
@@ -36,7 +51,7 @@ export async function untilAtRest(flow: Flow, withinMs: number): Promise<void> {
 
 /** Holds everything that happened in the scene against the promises. @throws the breaches, in words */
 export async function expectUnbroken(flow: Flow, ids: readonly string[]): Promise<Facts> {
-  await flow.published();
+  await flow.published(readWithinMs);
   const facts = await collectFacts({
     ...{ database: flow.database, records: flow.watch.seen, simulator: flow.simulator },
     answers: ids.map((id) => ({ key: id, runId: uuidOf(id as RunId) })),
