@@ -184,7 +184,7 @@ describe('an owner that comes back after its lease', () => {
   });
 
   it('and writes under its fence changes nothing', async () => {
-    expect(await late.moves.move(lost, completed)).toBe(false);
+    expect(await late.moves.move(lost, completed)).toBe('lost');
     expect(rulesBrokenBy(await runFacts())).toEqual([]);
   });
 
