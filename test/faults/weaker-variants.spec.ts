@@ -171,6 +171,7 @@ describe('an owner that comes back after its lease', () => {
   let other: SpecProcessor;
   let runId: string;
   let lost: Claim;
+  let held: Claim;
 
   beforeEach(async () => {
     [late, other] = [processors.processor('late'), processors.processor('other')];
@@ -179,16 +180,17 @@ describe('an owner that comes back after its lease', () => {
     lost = (await late.claims.claim(1))[0]!;
     await processors.expire(runId);
     await other.rescue.rescueExpired();
-    const claim = (await other.claims.claim(1))[0]!;
-    await other.moves.move(claim, completed);
+    held = (await other.claims.claim(1))[0]!;
   });
 
   it('and writes under its fence changes nothing', async () => {
     expect(await late.moves.move(lost, completed)).toBe('lost');
+    expect(await other.moves.move(held, completed)).not.toBe('lost');
     expect(rulesBrokenBy(await runFacts())).toEqual([]);
   });
 
   it('and writes without the fence commits a second outcome', async () => {
+    await other.moves.move(held, completed);
     await processors.database.transaction(async (tx) => {
       await tx.query(
         `UPDATE processor.executions SET status = 'completed', version = version + 1 WHERE run_id = $1`,
