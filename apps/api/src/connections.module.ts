@@ -3,7 +3,7 @@ import { Global, Module, type DynamicModule } from '@nestjs/common';
 import { ContentStore } from '#libs/content';
 import { PrometheusMetrics } from '#libs/metrics';
 import { KafkaConnection, Outbox, OutboxRelay } from '#libs/messaging';
-import { Database, Notifications } from '#libs/postgres';
+import { Database, isSameServer, Notifications } from '#libs/postgres';
 import { Draining, JsonLog } from '#libs/process';
 import { API_SETTINGS, type ApiSettings } from './settings.js';
 
@@ -36,7 +36,10 @@ export class ConnectionsModule {
       {
         provide: ContentStore,
         inject: [CONTENT_DATABASE],
-        useFactory: (contentDatabase: Database) => new ContentStore(contentDatabase),
+        useFactory: (contentDatabase: Database) =>
+          new ContentStore(contentDatabase, {
+            referencesOnSameServer: isSameServer(settings.contentDatabaseUrl, settings.databaseUrl),
+          }),
       },
       {
         provide: Notifications,

@@ -5,7 +5,7 @@ import { ContentStore } from '#libs/content';
 import { PrometheusMetrics } from '#libs/metrics';
 import { KafkaConnection, Outbox, OutboxRelay } from '#libs/messaging';
 import { OpenAiGateway } from '#libs/openai-gateway';
-import { Database, Notifications } from '#libs/postgres';
+import { Database, isSameServer, Notifications } from '#libs/postgres';
 import { Draining, JsonLog } from '#libs/process';
 import { PROCESSOR_SETTINGS, type ProcessorSettings } from './settings.js';
 
@@ -41,7 +41,10 @@ export class ConnectionsModule {
       {
         provide: ContentStore,
         inject: [CONTENT_DATABASE],
-        useFactory: (contentDatabase: Database) => new ContentStore(contentDatabase),
+        useFactory: (contentDatabase: Database) =>
+          new ContentStore(contentDatabase, {
+            referencesOnSameServer: isSameServer(settings.contentDatabaseUrl, settings.databaseUrl),
+          }),
       },
       {
         provide: OpenAiGateway,

@@ -1,4 +1,4 @@
-/** Every statement on schema `content`. `body` and `adopted`: see the migration. */
+/** Every statement on schema `content`. `body` and `adopted`: see the migrations. */
 import { packBytes, type Sql, type Statement, statement, type Tx } from '#libs/postgres';
 
 /** What a content is found by. */
@@ -8,15 +8,23 @@ export interface ContentName {
 }
 
 export interface NewContent extends ContentName {
-  readonly bodyId: string;
   readonly mediaType: string;
   readonly fileName: string | null;
   readonly sizeBytes: number;
 }
 
+/** A name for a body that was written before. */
+export interface NewBody extends NewContent {
+  readonly bodyId: string;
+}
+
+/** Bytes that are few enough to stand beside their name. */
 export interface NewSmallContent extends NewContent {
   readonly bytes: Uint8Array;
 }
+
+/** `with_next_flush`: a later commit on the same server makes it durable; none can be durable without it. */
+export type Durability = 'at_once' | 'with_next_flush';
 
 /** Who keeps references to contents, each in a database of its own. */
 export const contentHolders = ['api', 'processor'] as const;
@@ -25,7 +33,8 @@ export type ContentHolder = (typeof contentHolders)[number];
 export interface ContentRow {
   readonly tenant: string;
   readonly digest: Buffer;
-  readonly body_id: string;
+  /** null: the bytes stand beside the name. */
+  readonly body_id: string | null;
   readonly media_type: string;
   readonly file_name: string | null;
   readonly size_bytes: bigint;
@@ -57,24 +66,16 @@ export function contentKey({ tenant, digest }: ContentName): string {
 
 const COLUMNS = 'tenant, digest, body_id, media_type, file_name, size_bytes, created_at';
 
+/** The setting holds for this statement's own commit. */
 const PUT_SMALL = statement(
   'content.put_small',
-  `WITH given AS (
-     SELECT t.*, substr($6::bytea, start, size) AS bytes
-     FROM unnest($1::text[], $2::bytea[], $3::uuid[], $4::text[], $5::text[], $7::int[], $8::int[])
-       AS t(tenant, digest, body_id, media_type, file_name, start, size)
-   ), named AS (
-     INSERT INTO content.contents (tenant, digest, body_id, media_type, file_name, size_bytes)
-     SELECT tenant, digest, body_id, media_type, file_name, octet_length(bytes) FROM given
-     ON CONFLICT (tenant, digest) DO NOTHING
-     RETURNING ${COLUMNS}
-   ), body AS (
-     INSERT INTO content.bodies (body_id, adopted_at) SELECT body_id, now() FROM named
-   ), chunk AS (
-     INSERT INTO content.chunks (body_id, position, bytes)
-     SELECT body_id, 0, given.bytes FROM given JOIN named USING (body_id)
-   )
-   SELECT * FROM named`,
+  `WITH durability AS MATERIALIZED (SELECT set_config('synchronous_commit', $8, true))
+   INSERT INTO content.contents (tenant, digest, media_type, file_name, size_bytes, bytes)
+   SELECT tenant, digest, media_type, file_name, size, substr($5::bytea, start, size)
+   FROM unnest($1::text[], $2::bytea[], $3::text[], $4::text[], $6::int[], $7::int[])
+     AS t(tenant, digest, media_type, file_name, start, size) CROSS JOIN durability
+   ON CONFLICT (tenant, digest) DO NOTHING
+   RETURNING ${COLUMNS}`,
 );
 /** Needed by both holders within the last hour: nobody lets go of it for hours to come, so it need not be written. */
 const FRESH = `(needed_by_api > now() - interval '1 hour' AND needed_by_processor > now() - interval '1 hour') IS TRUE`;
@@ -83,11 +84,11 @@ const FIND = statement(
   `SELECT ${COLUMNS}, ${FRESH} AS fresh FROM content.contents
    JOIN unnest($1::text[], $2::bytea[]) AS wanted(tenant, digest) USING (tenant, digest)`,
 );
-/** What is small is one chunk. */
+/** A small content that came as a stream is a body of one chunk. */
 const READ = statement(
   'content.read',
-  `SELECT ${COLUMNS}, CASE WHEN size_bytes <= $3::bigint THEN (
-     SELECT ch.bytes FROM content.chunks ch WHERE ch.body_id = c.body_id AND ch.position = 0) END AS bytes
+  `SELECT ${COLUMNS}, coalesce(c.bytes, CASE WHEN size_bytes <= $3::bigint THEN (
+     SELECT ch.bytes FROM content.chunks ch WHERE ch.body_id = c.body_id AND ch.position = 0) END) AS bytes
    FROM content.contents c
    JOIN unnest($1::text[], $2::bytea[]) AS wanted(tenant, digest) USING (tenant, digest)`,
 );
@@ -121,8 +122,10 @@ const DROP_LET_GO = statement(
    ), dropped AS (
      DELETE FROM content.contents c USING let_go WHERE c.tenant = let_go.tenant AND c.digest = let_go.digest
      RETURNING c.body_id
+   ), bodies AS (
+     DELETE FROM content.bodies b USING dropped WHERE b.body_id = dropped.body_id
    )
-   DELETE FROM content.bodies b USING dropped WHERE b.body_id = dropped.body_id`,
+   SELECT FROM dropped`,
 );
 const START_BODY = statement(
   'content.start_body',
@@ -194,15 +197,16 @@ function reviewStatement(holder: ContentHolder): Statement {
 export async function putSmallContents(
   sql: Sql,
   contents: readonly NewSmallContent[],
+  durability: Durability,
 ): Promise<ContentRow[]> {
   const packed = packBytes(contents.map((content) => content.bytes));
   const { rows: named } = await sql.query<ContentRow>(PUT_SMALL, [
     contents.map((content) => content.tenant),
     contents.map((content) => content.digest),
-    contents.map((content) => content.bodyId),
     contents.map((content) => content.mediaType),
     contents.map((content) => content.fileName),
     ...[packed.bytes, packed.starts, packed.sizes],
+    durability === 'at_once' ? 'on' : 'off',
   ]);
   const rows = new Map(named.map((row) => [contentKey(row), row]));
   const known = contents.filter((content) => !rows.has(contentKey(content)));
@@ -263,7 +267,7 @@ export async function markAdopted(tx: Tx, bodyId: string): Promise<boolean> {
 }
 
 /** Null: these bytes have a name already. */
-export async function nameBody(tx: Tx, content: NewContent): Promise<ContentRow | null> {
+export async function nameBody(tx: Tx, content: NewBody): Promise<ContentRow | null> {
   const { tenant, digest, bodyId, mediaType, fileName, sizeBytes } = content;
   const { rows } = await tx.query<ContentRow>(NAME_BODY, [
     tenant,

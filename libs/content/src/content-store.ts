@@ -1,8 +1,8 @@
 /**
  * Inputs, documents and results: bytes under a name made of their own digest, per tenant, in chunks of `bytea`.
  *
- * (C1) A content is there whole or not at all: it is named only in the transaction (or the one statement) that
- *      also owns its body, after its last chunk. A body without a name is nobody's, and is removed: at once when
+ * (C1) A content is there whole or not at all: small ones are one row; a body is named only in the transaction that also
+ *      owns it, after its last chunk. A body without a name is nobody's, and is removed: at once when
  *      its upload fails, else by `collectAbandonedUploads`.
  * (C2) Putting the same bytes again changes nothing and answers with what is stored: the first media type and
  *      file name stay, for runs may already have been made from them.
@@ -15,6 +15,9 @@
  * (C7) What `put`, `putStream` or `describe` has answered with stays for a day at least, so that a reference to it can be
  *      committed: they mark it as needed under its row lock. A review (`letGo`) writes only over the mark that it saw, and
  *      only what both holders have let go of is removed, under the same lock.
+ * (C8) Whoever puts a small content commits the reference to it afterwards. Where that is on the same server, the put need not
+ *      wait for the disk: a reference that is durable has everything before it in the log. Uploads are answered for by
+ *      themselves, and wait.
  */
 import { type Database, KeyedBatcher, uuidv7 } from '#libs/postgres';
 import { inChunks } from './chunking.js';
@@ -41,9 +44,14 @@ export interface StoredContent {
   readonly createdAt: Date;
 }
 
+export interface ContentStoreOptions {
+  /** The references to what is put are committed on this very Postgres server (C8). Default: they are not, or nobody knows. */
+  readonly referencesOnSameServer?: boolean;
+}
+
 /** A chunk is one row: small enough to stream, large enough for few rows. */
 const CHUNK_BYTES = 256 * 1024;
-/** Up to here a content is one chunk, and many of them share a statement. */
+/** Up to here the bytes stand beside the name, and many contents share a statement. */
 const SMALL_BYTES = 32 * 1024;
 const SMALL_CONTENTS_PER_STATEMENT = 64;
 const ABANDONED_AFTER_MS = 24 * 60 * 60 * 1000;
@@ -59,7 +67,11 @@ export class ContentStore {
   private readonly putting = new Map<string, Promise<sql.ContentRow>>();
   private readonly getting = new Map<string, Promise<sql.ContentWithBody | null>>();
 
-  constructor(private readonly database: Database) {
+  constructor(
+    private readonly database: Database,
+    { referencesOnSameServer = false }: ContentStoreOptions = {},
+  ) {
+    const durability = referencesOnSameServer ? 'with_next_flush' : 'at_once'; // (C8)
     this.reads = new KeyedBatcher<sql.ContentName, sql.ContentWithBody | null>({
       name: 'content.get',
       keyOf: sql.contentKey,
@@ -69,7 +81,7 @@ export class ContentStore {
     this.smallContents = new KeyedBatcher<sql.NewSmallContent, sql.ContentRow>({
       name: 'content.put',
       keyOf: sql.contentKey,
-      write: (contents) => putSmallContents(database, contents),
+      write: (contents) => putSmallContents(database, contents, durability),
       maxItems: SMALL_CONTENTS_PER_STATEMENT,
     });
   }
@@ -81,7 +93,7 @@ export class ContentStore {
     }
     if (bytes.length === 0) throw new ContentEmptyError();
     const digest = contentHash(tenant).update(bytes).digest();
-    const content = { ...namedContent(tenant, digest, uuidv7(), meta, bytes.length), bytes };
+    const content = { ...newContent(tenant, digest, meta, bytes.length), bytes };
     const put = () => this.smallContents.push(content);
     return storedContent(await shared(this.putting, sql.contentKey(content), put));
   }
@@ -101,7 +113,7 @@ export class ContentStore {
     await sql.startBody(this.database, bodyId);
     try {
       const { digest, sizeBytes } = await this.writeBody(tenant, bodyId, stream, maxBytes);
-      return await this.adopt(namedContent(tenant, digest, bodyId, meta, sizeBytes));
+      return await this.adopt({ ...newContent(tenant, digest, meta, sizeBytes), bodyId });
     } catch (error) {
       // (C1) Not if the body was adopted after all (a lost answer to COMMIT). If this fails too, the collector does it.
       await sql.dropUnadoptedBody(this.database, bodyId).catch(() => undefined);
@@ -115,7 +127,7 @@ export class ContentStore {
     const read = () => this.reads.push(name);
     const found = await shared(this.getting, sql.contentKey(name), read); // (C4)
     if (found === null) throw new ContentNotFoundError(ref);
-    const bytes = found.bytes ?? Buffer.concat(await sql.readChunks(this.database, found.body_id));
+    const bytes = found.bytes ?? Buffer.concat(await this.readBody(found.body_id));
     if (!contentHash(tenant).update(bytes).digest().equals(found.digest)) {
       throw new ContentCorruptError(ref); // (C3)
     }
@@ -128,6 +140,7 @@ export class ContentStore {
    */
   async *open(tenant: string, ref: string): AsyncGenerator<Uint8Array, void, undefined> {
     const found = await this.find(tenant, ref);
+    if (found.body_id === null) return yield (await this.get(tenant, ref)).bytes;
     const hash = contentHash(tenant);
     let left = Number(found.size_bytes);
     for (let position = 0; left > 0; position++) {
@@ -186,6 +199,10 @@ export class ContentStore {
     return found;
   }
 
+  private async readBody(bodyId: string | null): Promise<Buffer[]> {
+    return bodyId === null ? [] : sql.readChunks(this.database, bodyId);
+  }
+
   private async writeBody(
     tenant: string,
     bodyId: string,
@@ -206,7 +223,7 @@ export class ContentStore {
   }
 
   /** Names the body, or finds that its bytes have a name already and drops it (C1, C2). */
-  private async adopt(content: sql.NewContent): Promise<StoredContent> {
+  private async adopt(content: sql.NewBody): Promise<StoredContent> {
     return this.database.transaction(async (tx) => {
       const adopted = await sql.markAdopted(tx, content.bodyId);
       for (let puts = 0; puts < MAX_PUTS; puts++) {
@@ -248,11 +265,12 @@ function digestOrNotFound(ref: string): Buffer {
 async function putSmallContents(
   database: Database,
   contents: readonly sql.NewSmallContent[],
+  durability: sql.Durability,
 ): Promise<sql.ContentRow[]> {
   const stored = new Map<string, sql.ContentRow>();
   let missing = contents;
   for (let puts = 0; puts < MAX_PUTS && missing.length > 0; puts++) {
-    for (const row of await sql.putSmallContents(database, missing)) {
+    for (const row of await sql.putSmallContents(database, missing, durability)) {
       stored.set(sql.contentKey(row), row);
     }
     missing = contents.filter((content) => !stored.has(sql.contentKey(content)));
@@ -260,15 +278,14 @@ async function putSmallContents(
   return contents.flatMap((content) => stored.get(sql.contentKey(content)) ?? []);
 }
 
-function namedContent(
+function newContent(
   tenant: string,
   digest: Buffer,
-  bodyId: string,
   meta: ContentMeta,
   sizeBytes: number,
 ): sql.NewContent {
   const fileName = meta.fileName?.replace(/\p{Cc}/gu, '').slice(0, 255) || null;
-  return { tenant, digest, bodyId, mediaType: meta.mediaType, fileName, sizeBytes };
+  return { tenant, digest, mediaType: meta.mediaType, fileName, sizeBytes };
 }
 
 function storedContent(row: sql.ContentRow): StoredContent {

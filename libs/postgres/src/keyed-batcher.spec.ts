@@ -18,8 +18,6 @@ class Table {
   readonly written: Item[] = [];
   readonly statements: string[][] = [];
   private readonly inFlight: string[] = [];
-  maxInFlight = 0;
-  private batches = 0;
   readonly broken: string[] = [];
 
   constructor(
@@ -32,10 +30,9 @@ class Table {
     const keys = items.map((item) => item.key);
     this.note(new Set(keys).size === keys.length, 'a key twice in a batch');
     this.note(keys.join() === [...keys].sort().join(), 'a batch that is not sorted');
-    this.note(!keys.some((key) => this.inFlight.includes(key)), 'a key in two batches in flight');
+    this.note(this.inFlight.length === 0, 'two batches in flight');
     this.statements.push(keys);
     this.inFlight.push(...keys);
-    this.maxInFlight = Math.max(this.maxInFlight, ++this.batches);
     try {
       await this.turn();
       const hiccup = this.hiccups.shift() ?? 'none';
@@ -45,8 +42,7 @@ class Table {
       if (hiccup === 'after') throw failure('ECONNRESET');
       return items.map((item) => `wrote ${item.serial}`);
     } finally {
-      this.batches--;
-      for (const key of keys) this.inFlight.splice(this.inFlight.indexOf(key), 1);
+      this.inFlight.length = 0;
     }
   };
 
@@ -55,11 +51,12 @@ class Table {
   }
 }
 
-const batcherOf = (table: Table, options: { maxItems?: number; maxInFlight?: number } = {}) =>
+const batcherOf = (table: Table, options: { maxItems?: number; spacingMs?: number } = {}) =>
   new KeyedBatcher<Item, string>({
     name: 'spec',
     keyOf: (item) => item.key,
     write: table.write,
+    spacingMs: 0,
     retry: NO_DELAY,
     ...options,
   });
@@ -81,27 +78,27 @@ describe('any pushes, with answers in any order, transient failures and poisoned
     answers: fc.array(fc.integer({ min: 0, max: 30 }), { minLength: 1 }),
     hiccups: fc.array(fc.constantFrom('none', 'none', 'before', 'after')),
     maxItems: fc.integer({ min: 1, max: 6 }),
-    maxInFlight: fc.integer({ min: 1, max: 3 }),
   });
 
   it('never a key twice in a batch, order per key kept, only the poisoned rejected, each settled once', async () => {
     await fc.assert(
-      fc.asyncProperty(script, async ({ pushes, answers, hiccups, maxItems, maxInFlight }) => {
+      fc.asyncProperty(script, async ({ pushes, answers, hiccups, maxItems }) => {
         let call = 0;
         const table = new Table(() => turnOf(answers[call++ % answers.length] ?? 0), [...hiccups]);
-        const batcher = batcherOf(table, { maxItems, maxInFlight });
+        const batcher = batcherOf(table, { maxItems });
         const settled: string[] = [];
+        const outcomes: Promise<unknown>[] = [];
         for (const [serial, { key, poisoned, pauseAfter }] of pushes.entries()) {
-          void batcher.push({ key, serial, poisoned }).then(
+          const outcome = batcher.push({ key, serial, poisoned }).then(
             (result) => settled.push(result),
             (error: Error) => settled.push(`${error.message} ${serial}`),
           );
+          outcomes.push(outcome);
           await turnOf(pauseAfter);
         }
-        await batcher.idle();
+        await Promise.all(outcomes);
 
         expect(table.broken).toEqual([]);
-        expect(table.maxInFlight).toBeLessThanOrEqual(maxInFlight);
         expect(table.statements.every((keys) => keys.length <= maxItems)).toBe(true);
         const expected = pushes.map(({ poisoned }, serial) =>
           poisoned ? `22021 ${serial}` : `wrote ${serial}`,
@@ -170,18 +167,29 @@ describe('natural batching', () => {
     await settle();
   });
 
-  it('idle() waits for what was pushed before it, also where that fails', async () => {
+  it('lets keys take turns: many items of one do not keep another out of a batch', async () => {
     const { table, settle } = held();
-    const batcher = batcherOf(table);
-    await batcher.idle();
-    const pushed = batcher.push({ ...item('a'), poisoned: true });
-    let idle = false;
-    void batcher.idle().then(() => (idle = true));
-    await turnOf(20);
-    expect(idle).toBe(false);
+    const batcher = batcherOf(table, { maxItems: 1 });
+    for (let serial = 0; serial < 3; serial++) void batcher.push(item('busy', serial));
+    void batcher.push(item('quiet'));
+    await turnOf(2);
     await settle();
-    await expect(pushed).rejects.toThrow('22021');
-    expect(idle).toBe(true);
+    expect(table.statements).toEqual([['busy'], ['quiet']]);
+    await settle();
+  });
+
+  it('begins batches some milliseconds apart, so that what comes in between is one batch', async () => {
+    const table = new Table(() => Promise.resolve());
+    const batcher = batcherOf(table, { spacingMs: 50 });
+    const pushedAtMs = performance.now();
+    await batcher.push(item('a'));
+    const next = ['b', 'c', 'd'].map(async (key, turns) => {
+      await turnOf(turns);
+      return batcher.push(item(key));
+    });
+    await Promise.all(next);
+    expect(table.statements).toEqual([['a'], ['b', 'c', 'd']]);
+    expect(performance.now() - pushedAtMs).toBeGreaterThanOrEqual(49);
   });
 });
 

@@ -1,15 +1,18 @@
 /**
  * Natural batching: what arrives while the last write is in flight goes into the next one. Many rows per
- * statement under load, one at once when idle, and no timer in between.
+ * statement under load, one at once when idle.
  *
  * (B1) A batch never holds two items of one key: ON CONFLICT DO UPDATE would fail for all rows (21000), and
  *      UPDATE … FROM unnest would silently apply one of them.
- * (B2) A key in flight waits for the next batch: items of one key are written one after the other, in the order
- *      they were pushed, whatever the other batch in flight does.
+ * (B2) One batch is in flight at a time: items of one key are written one after the other, in the order they were
+ *      pushed. With two, each would gather half as much, and every statement has its price.
  * (B3) `write` gets its items sorted by key (by UTF-16 code unit, which for lower-case UUIDs is Postgres's own
  *      order; a text key that other statements lock by is ordered COLLATE "C" there): writers that lock in one
  *      order do not deadlock.
  * (B4) Every pushed item settles exactly once, with its own fault only (see batch-attempt.ts).
+ * (B5) Batches begin at least `spacingMs` apart: on a quick disk they would else begin before more than one or two
+ *      items have come, and a statement costs about the same for one as for ten. Who comes later than that, or alone,
+ *      is written at once.
  *
  * `write` is called again after a transient failure, also when the first call may have happened (a lost answer
  * to COMMIT): it must be idempotent.
@@ -25,8 +28,8 @@ export interface KeyedBatcherOptions<Item, Result> {
   write(items: readonly Item[]): Promise<readonly Result[]>;
   /** Items in one batch at most. Default 500. */
   readonly maxItems?: number;
-  /** Batches in flight at most. Default 1: with two, each gathers half as much, and every statement has its price. */
-  readonly maxInFlight?: number;
+  /** Default 5; 0: as soon as the batch before is written. */
+  readonly spacingMs?: number;
   readonly retry?: Partial<BatchRetry>;
 }
 
@@ -37,94 +40,71 @@ interface Entry<Item, Result> {
 }
 
 export class KeyedBatcher<Item, Result> {
-  /** Keys that may go into the next batch, oldest first; a key in flight is not here (B1, B2). */
-  private readonly ready = new Map<string, Entry<Item, Result>[]>();
-  /** Keys in flight, with what has been pushed for them since. */
-  private readonly inFlight = new Map<string, Entry<Item, Result>[]>();
-  private batchesInFlight = 0;
-  private startScheduled = false;
-  private readonly unsettled = new Set<Promise<void>>();
+  /** What waits for a batch: of each key the oldest first. Keys take turns. */
+  private readonly waiting = new Map<string, Entry<Item, Result>[]>();
+  private isBusy = false;
+  /** Monotonic: when the last batch began. */
+  private beganAtMs = -Infinity;
   private readonly maxItems: number;
-  private readonly maxInFlight: number;
+  private readonly spacingMs: number;
   private readonly retry: BatchRetry;
 
   constructor(private readonly options: KeyedBatcherOptions<Item, Result>) {
     this.maxItems = options.maxItems ?? 500;
-    this.maxInFlight = options.maxInFlight ?? 1;
+    this.spacingMs = options.spacingMs ?? 5;
     this.retry = { maxRetryMs: 30_000, firstDelayMs: 20, maxDelayMs: 2_000, ...options.retry };
   }
 
   /** Resolves once written. Rejects only with the item's own fault, a bug, or when the retry time is used up. */
   push(item: Item): Promise<Result> {
-    const pushed = new Promise<Result>((resolve, reject) => {
+    return new Promise((resolve, reject) => {
       const key = this.options.keyOf(item);
       const settle = (outcome: ItemOutcome<Result>) => {
         if (outcome.kind === 'written') resolve(outcome.result);
         else reject(asError(outcome.error));
       };
-      this.line(key).push({ key, item, settle });
+      const line = this.waiting.get(key);
+      if (line === undefined) this.waiting.set(key, [{ key, item, settle }]);
+      else line.push({ key, item, settle });
+      this.beginSoon();
     });
-    const settled: Promise<void> = pushed.then(
-      () => void this.unsettled.delete(settled),
-      () => void this.unsettled.delete(settled),
-    );
-    this.unsettled.add(settled);
-    this.scheduleStart();
-    return pushed;
-  }
-
-  /** Resolves when all that was pushed so far is settled, well or badly. */
-  async idle(): Promise<void> {
-    await Promise.all(this.unsettled);
-  }
-
-  private line(key: string): Entry<Item, Result>[] {
-    const line = this.inFlight.get(key) ?? this.ready.get(key);
-    if (line !== undefined) return line;
-    const fresh: Entry<Item, Result>[] = [];
-    this.ready.set(key, fresh);
-    return fresh;
   }
 
   /** After all that this turn of the event loop brings (many sockets may be readable at once), so that it is one batch. */
-  private scheduleStart(): void {
-    if (this.startScheduled) return;
-    this.startScheduled = true;
-    setImmediate(() => {
-      this.startScheduled = false;
-      while (this.batchesInFlight < this.maxInFlight && this.ready.size > 0) {
-        void this.writeOne(this.takeBatch());
-      }
-    });
+  private beginSoon(): void {
+    if (this.isBusy || this.waiting.size === 0) return;
+    this.isBusy = true; // (B2)
+    const begin = () => void this.writeOne(this.takeBatch());
+    const waitMs = this.beganAtMs + this.spacingMs - performance.now();
+    if (waitMs > 0)
+      setTimeout(begin, waitMs); // (B5)
+    else setImmediate(begin);
   }
 
   private takeBatch(): Entry<Item, Result>[] {
     const batch: Entry<Item, Result>[] = [];
-    for (const [key, line] of this.ready) {
+    const comeAgain: [string, Entry<Item, Result>[]][] = [];
+    for (const [key, line] of this.waiting) {
       const first = line.shift();
-      if (first !== undefined) batch.push(first);
-      this.ready.delete(key);
-      this.inFlight.set(key, line); // (B2)
+      if (first !== undefined) batch.push(first); // (B1)
+      this.waiting.delete(key);
+      if (line.length > 0) comeAgain.push([key, line]);
       if (batch.length === this.maxItems) break;
     }
+    for (const [key, line] of comeAgain) this.waiting.set(key, line);
     return batch.sort((a, b) => (a.key < b.key ? -1 : 1)); // (B3)
   }
 
   /** Never rejects: writeBatch gives every outcome to the item it belongs to. */
   private async writeOne(batch: readonly Entry<Item, Result>[]): Promise<void> {
-    this.batchesInFlight++;
+    this.beganAtMs = performance.now();
     const items = batch.map((entry) => entry.item);
     const write = (part: readonly Item[]) => this.options.write(part);
     await writeBatch(this.options.name, items, write, this.retry, (index, outcome) =>
       batch[index]?.settle(outcome),
     );
-    this.batchesInFlight--;
-    for (const { key } of batch) {
-      const line = this.inFlight.get(key) ?? [];
-      this.inFlight.delete(key);
-      if (line.length > 0) this.ready.set(key, line);
-    }
-    this.scheduleStart();
+    this.isBusy = false;
+    this.beginSoon();
   }
 }
 

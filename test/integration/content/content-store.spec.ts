@@ -86,7 +86,7 @@ describe('putting', () => {
       maxBytes: MiB,
     });
     expect(streamed).toEqual(whole);
-    expect(await rowsStored()).toEqual({ contents: 1n, bodies: 1n, chunks: 1n });
+    expect(await rowsStored()).toEqual({ contents: 1n, bodies: 0n, chunks: 0n });
   });
 
   it('keeps the first media type and file name of bytes put twice', async () => {
@@ -103,17 +103,26 @@ describe('putting', () => {
     expect(fileName).toBe(`ab${'c'.repeat(253)}`);
   });
 
+  it('gives back small bytes that came as a stream, and puts them whole without storing them again', async () => {
+    const bytes = randomBytes(20_000);
+    const streamed = await store.putStream('t', pieces(bytes, 999), markdown, { maxBytes: MiB });
+    expect(await store.put('t', bytes, markdown)).toEqual(streamed);
+    expect(Buffer.compare((await store.get('t', streamed.ref)).bytes, bytes)).toBe(0);
+    expect(Buffer.compare(await readWhole(store.open('t', streamed.ref)), bytes)).toBe(0);
+    expect(await rowsStored()).toEqual({ contents: 1n, bodies: 1n, chunks: 1n });
+  });
+
   it.each([
-    ['small', 100],
-    ['large', 600_000],
-  ])('fifty at once of the same %s bytes store them once', async (_, size) => {
+    ['small', 100, { contents: 1n, bodies: 0n }],
+    ['large', 600_000, { contents: 1n, bodies: 1n }],
+  ])('fifty at once of the same %s bytes store them once', async (_, size, stored) => {
     const bytes = randomBytes(size);
     const other = new ContentStore(database);
     const all = await Promise.all(
       Array.from({ length: 50 }, (_, i) => (i % 2 ? store : other).put('t', bytes, markdown)),
     );
     expect(new Set(all.map((content) => content.ref)).size).toBe(1);
-    expect(await rowsStored()).toMatchObject({ contents: 1n, bodies: 1n });
+    expect(await rowsStored()).toMatchObject(stored);
   });
 
   it('a bad row among many puts at once fails alone', async () => {
@@ -126,7 +135,43 @@ describe('putting', () => {
     expect(outcomes.flatMap((outcome, i) => (outcome.status === 'rejected' ? [i] : []))).toEqual([
       13,
     ]);
-    expect(await rowsStored()).toEqual({ contents: 19n, bodies: 19n, chunks: 19n });
+    expect(await rowsStored()).toEqual({ contents: 19n, bodies: 0n, chunks: 0n });
+  });
+});
+
+describe('waiting for the disk', () => {
+  /** What the statement that stores the content says of its own commit. */
+  const durabilityOf = async (referencesOnSameServer: boolean) => {
+    const said: unknown[] = [];
+    const watched = new Proxy(database, {
+      get: (target, name) => {
+        const value = Reflect.get(target, name) as unknown;
+        if (name !== 'query') return value;
+        return (statement: Statement, values: readonly unknown[]) => {
+          if (statement.name === 'content.put_small') said.push(values.at(-1));
+          return target.query(statement, values);
+        };
+      },
+    });
+    await new ContentStore(watched, { referencesOnSameServer }).put('t', randomBytes(9), markdown);
+    return said;
+  };
+
+  it('is left to the reference where that is committed on the same server, and only there', async () => {
+    expect(await durabilityOf(true)).toEqual(['off']);
+    expect(await durabilityOf(false)).toEqual(['on']);
+  });
+
+  it('changes nothing for the next on that connection', async () => {
+    const single = new Database({ url: fresh.url, applicationName: 'one', maxConnections: 1 });
+    try {
+      const own = new ContentStore(single, { referencesOnSameServer: true });
+      await own.put('t', randomBytes(9), markdown);
+      const { rows } = await single.query('SHOW synchronous_commit');
+      expect(rows).toEqual([{ synchronous_commit: 'on' }]);
+    } finally {
+      await single.close();
+    }
   });
 });
 
@@ -229,6 +274,13 @@ describe('reading', () => {
     expect(received).toBeLessThan(bytes.length);
   });
 
+  it('refuses a small content whose bytes were changed beneath it', async () => {
+    const { ref } = await store.put('t', Buffer.from('as it was'), markdown);
+    await database.query(`UPDATE content.contents SET bytes = 'as it is now'`);
+    await expect(store.get('t', ref)).rejects.toThrow(ContentCorruptError);
+    await expect(readWhole(store.open('t', ref))).rejects.toThrow(ContentCorruptError);
+  });
+
   it('holds no connection while its reader is slow', async () => {
     const single = new Database({ url: fresh.url, applicationName: 'one', maxConnections: 1 });
     try {
@@ -266,7 +318,7 @@ describe('many at once', () => {
     const written = statements.splice(0);
     const got = await Promise.all(put.map(({ ref }) => counted.get('t', ref)));
     expect(got.map(({ bytes }) => Buffer.from(bytes))).toEqual(inputs);
-    expect(await rowsStored()).toEqual({ contents: 5n, bodies: 5n, chunks: 5n });
+    expect(await rowsStored()).toEqual({ contents: 5n, bodies: 0n, chunks: 0n });
     expect(written.filter((name) => name === 'content.put_small')).toHaveLength(1);
     expect(statements).toEqual(['content.read']);
   });

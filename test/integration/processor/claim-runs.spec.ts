@@ -30,16 +30,14 @@ async function claimOneByOne(claims: number): Promise<string[]> {
 }
 
 describe('a claim', () => {
-  it('makes the run its own: fence, lease, attempt, calls and RunStarted together', async () => {
+  it('makes the run its own: fence, lease, attempt and RunStarted together', async () => {
     const work = aWork();
     await one.admit.admit(work);
-    const fenceOfCall = await fixture.insertCall(work.runId, 0n);
     const [claim] = await one.claims.claim(5);
     const row = await fixture.row(work.runId);
     expect(claim).toMatchObject({ fence: 1n, run: { run_id: work.runId, owner: 'one' } });
     expect(row).toMatchObject({ status: 'running', owner: 'one', fence: 1n, version: 1 });
     expect(row.lease_until!.getTime() - Date.now()).toBeGreaterThan(8_000);
-    expect(await fenceOfCall()).toBe(1n);
     expect(await fixture.events(work.runId)).toMatchObject([
       { name: 'RunStarted', version: 1, status: 'running' },
     ]);
@@ -48,6 +46,18 @@ describe('a claim', () => {
         'SELECT fence, attempt, dispatch, worker, ended_at FROM processor.attempts',
       ),
     ).toEqual([{ fence: 1n, attempt: 1, dispatch: 1, worker: 'one', ended_at: null }]);
+  });
+
+  it('takes the calls that an earlier owner opened, too', async () => {
+    const work = aWork();
+    await one.admit.admit(work);
+    await one.claims.claim(1);
+    const fenceOfCall = await fixture.insertCall(work.runId, 1n);
+    await fixture.sql(
+      `UPDATE processor.executions SET status = 'ready', owner = NULL, lease_until = NULL`,
+    );
+    await two.claims.claim(1);
+    expect(await fenceOfCall()).toBe(2n);
   });
 
   it('never takes a run that another takes at the same time', async () => {

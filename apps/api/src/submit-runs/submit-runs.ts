@@ -6,7 +6,7 @@ import { uuidv7 } from '#libs/postgres';
 import { workflows, type Workflow } from '#libs/workflows';
 import { ProblemError } from '../problem-error.js';
 import type { RunRow } from '../schema/index.js';
-import type { AcceptRunsStore } from './accept-runs.store.js';
+import type { Acceptance, AcceptRunsStore } from './accept-runs.store.js';
 import { bodyHashOf } from './body-hash.js';
 import { checkBody, checkDocuments, checkInput, findWorkflow } from './check-submit.js';
 import { newRunOf } from './new-run.js';
@@ -47,20 +47,33 @@ export class SubmitRuns {
     return submitted;
   }
 
-  private async place({
-    tenant,
-    idempotencyKey,
-    body: sent,
-    traceparent,
-  }: Submit): Promise<Submitted> {
-    const bodyHash = bodyHashOf(sent);
+  /** The key's index decides whether the run is new; it is looked up only for what would be refused. */
+  private async place(wanted: Submit): Promise<Submitted> {
+    const bodyHash = bodyHashOf(wanted.body);
+    let outcome: Acceptance;
+    try {
+      outcome = await this.accept(wanted, bodyHash);
+    } catch (refusal) {
+      if (!(refusal instanceof ProblemError)) throw refusal;
+      // A body that was accepted once is answered by its run while that is kept, even where it would be refused today.
+      const earlier = await this.runs.findByKey(wanted.tenant, wanted.idempotencyKey);
+      if (!earlier) {
+        if (refusal.code === 'too_many_unfinished_runs')
+          this.metrics.add('holdfast_submits_held_back_total', {});
+        throw refusal;
+      }
+      outcome = { kind: 'key_taken', run: earlier };
+    }
+    if (outcome.kind === 'accepted') return outcome;
+    if (!isSameBody(outcome.run, bodyHash)) throw keyReused(wanted.idempotencyKey);
+    return { kind: 'replayed', run: outcome.run };
+  }
 
-    // A body that was accepted once is answered by its run while that is kept, even where today's checks would refuse it.
-    const earlier = await this.runs.findByKey(tenant, idempotencyKey);
-    if (earlier && isSameBody(earlier, bodyHash)) return { kind: 'replayed', run: earlier };
-
+  private async accept(
+    { tenant, idempotencyKey, body: sent, traceparent }: Submit,
+    bodyHash: Buffer,
+  ): Promise<Acceptance> {
     const body = checkBody(sent);
-    if (earlier) throw keyReused(idempotencyKey);
     const workflow = findWorkflow(body, workflows);
     checkInput(body, workflow);
     await this.checkDocuments(tenant, body, workflow);
@@ -78,13 +91,8 @@ export class SubmitRuns {
       });
       return this.runs.accept(newRun);
     });
-    if (outcome.kind === 'too_many') {
-      this.metrics.add('holdfast_submits_held_back_total', {});
-      throw tooManyUnfinished(this.unfinished.limit);
-    }
-    if (outcome.kind === 'accepted') return { kind: 'accepted', run: outcome.run };
-    if (isSameBody(outcome.run, bodyHash)) return { kind: 'replayed', run: outcome.run };
-    throw keyReused(idempotencyKey);
+    if (outcome.kind !== 'too_many') return outcome;
+    throw tooManyUnfinished(this.unfinished.limit);
   }
 
   private async checkDocuments(tenant: string, body: SubmitRunBody, workflow: Workflow) {

@@ -13,7 +13,7 @@ import type { Outbox } from '#libs/messaging';
 import { bumpFences } from '#libs/openai-gateway';
 import { pauseAt } from '#libs/pause-points';
 import { statement, type Database, type Tx } from '#libs/postgres';
-import { NO_USAGE, runEventMessage, type ExecutionRow } from '../schema/index.js';
+import { FIRST_FENCE, NO_USAGE, runEventMessage, type ExecutionRow } from '../schema/index.js';
 import type { Claim } from './claim.js';
 
 const MAX_CLAIM = 64;
@@ -50,8 +50,11 @@ export class ClaimRunsStore {
   }
 
   private async record(tx: Tx, rows: readonly ClaimedRow[]): Promise<void> {
-    const fences = rows.map((row) => ({ runId: row.run_id, fence: row.fence }));
-    await bumpFences(tx, fences);
+    const hadOwners = rows.filter(({ fence }) => fence > FIRST_FENCE); // the others have no calls
+    await bumpFences(
+      tx,
+      hadOwners.map((row) => ({ runId: row.run_id, fence: row.fence })),
+    );
     await tx.query(BEGIN_ATTEMPTS, [rows.map((row) => row.run_id)]);
     await tx.query(ADVANCE_LANES, [
       rows.map((row) => row.tenant),

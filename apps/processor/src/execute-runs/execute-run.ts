@@ -67,6 +67,7 @@ async function onePass(
   }
 }
 
+/** What can still change the outcome comes first, then the one write, then what is said of it. */
 async function settle(
   lease: Lease,
   tools: ExecuteTools,
@@ -82,17 +83,26 @@ async function settle(
   const moved = await tools.moves.move(lease.claim, outcome);
   if (moved === 'cancel_requested') return settle(lease, tools, { kind: 'cancelled' });
   pauseAt('outcome.after-commit');
+  report(lease, tools, outcome, moved);
+}
+
+function report(
+  { claim: { run } }: Lease,
+  { log, metrics, nowMs }: ExecuteTools,
+  outcome: FinalOutcome,
+  moved: 'written' | 'lost',
+): void {
   const fields = {
-    ...aboutRun(lease.claim.run),
+    ...aboutRun(run),
     outcome: outcome.kind,
     ...('failure' in outcome && { class: outcome.failure.class, code: outcome.failure.code }),
   };
   if (moved === 'written') {
-    countOutcome(tools.metrics, lease.claim.run, outcome, tools.nowMs());
-    return tools.log.info(fields, 'run left this worker');
+    countOutcome(metrics, run, outcome, nowMs());
+    return log.info(fields, 'run left this worker');
   }
-  tools.metrics.add('holdfast_fences_lost_total', { at: 'outcome' });
-  tools.log.warn(fields, 'run was taken over before its outcome was written; thrown away');
+  metrics.add('holdfast_fences_lost_total', { at: 'outcome' });
+  log.warn(fields, 'run was taken over before its outcome was written; thrown away');
 }
 
 /** @returns false: the run has to be left before its calls are closed (E6) */

@@ -9,10 +9,10 @@ import { pauseAt } from '#libs/pause-points';
 import { KeyedBatcher, type Database } from '#libs/postgres';
 import {
   changeExecutions,
-  lockExecutions,
+  lockStandpoints,
   unchanged,
   type ExecutionChange,
-  type ExecutionRow,
+  type Standpoint,
 } from '../schema/index.js';
 import type { Claim } from './claim.js';
 import type { Outcome } from './outcome.js';
@@ -24,7 +24,7 @@ interface Move {
   readonly runId: string;
   readonly fence: bigint;
   readonly outcome: Outcome['kind'];
-  readonly change: (row: ExecutionRow) => ExecutionChange;
+  readonly change: (row: Standpoint) => ExecutionChange;
 }
 
 export class RunMovesStore {
@@ -43,7 +43,7 @@ export class RunMovesStore {
   }
 
   async move({ run, fence }: Claim, outcome: Outcome): Promise<Moved> {
-    const change = (row: ExecutionRow) => changeOf(row, fence, outcome);
+    const change = (row: Standpoint) => changeOf(row, fence, outcome);
     const { kind } = outcome;
     const moved = await this.batcher.push({ runId: run.run_id, fence, outcome: kind, change });
     this.relay.hint();
@@ -52,7 +52,7 @@ export class RunMovesStore {
 
   private async write(moves: readonly Move[]): Promise<Moved[]> {
     return this.database.transaction(async (tx) => {
-      const rows = await lockExecutions(
+      const rows = await lockStandpoints(
         tx,
         moves.map((move) => move.runId),
       );
@@ -74,13 +74,13 @@ export class RunMovesStore {
 }
 
 /** (W1) */
-function isOvertaken({ fence, outcome }: Move, row: ExecutionRow | undefined): boolean {
+function isOvertaken({ fence, outcome }: Move, row: Standpoint | undefined): boolean {
   if (row?.status !== 'running' || row.fence !== fence || !row.cancel_requested) return false;
   return outcome !== 'cancelled' && outcome !== 'released';
 }
 
 /** What an outcome means for the row. */
-function changeOf(row: ExecutionRow, fence: bigint, outcome: Outcome): ExecutionChange {
+function changeOf(row: Standpoint, fence: bigint, outcome: Outcome): ExecutionChange {
   const base: ExecutionChange = { ...unchanged(row), from: 'running', fence, to: 'running' };
   switch (outcome.kind) {
     case 'progressed':

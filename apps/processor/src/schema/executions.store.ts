@@ -63,8 +63,14 @@ export interface ExecutionChange {
   readonly answers: readonly DecisionAnswer[];
 }
 
+/** What a change of a row starts from. */
+export type Standpoint = Pick<
+  ExecutionRow,
+  'run_id' | 'status' | 'fence' | 'attempt' | 'tries' | 'lost_leases' | 'cancel_requested'
+>;
+
 /** The change that leaves a row as it is: spread it, and say what differs. */
-export function unchanged(row: ExecutionRow): ExecutionChange {
+export function unchanged(row: Standpoint): ExecutionChange {
   return {
     runId: row.run_id,
     from: row.status,
@@ -90,6 +96,12 @@ export function unchanged(row: ExecutionRow): ExecutionChange {
 /** The rows of these runs, locked in order (X1). */
 export async function lockExecutions(tx: Tx, runIds: readonly string[]): Promise<ExecutionRow[]> {
   const { rows } = await tx.query<ExecutionRow>(LOCK, [runIds]);
+  return rows;
+}
+
+/** The same, for an owner: what else is in the row he knows since his claim. */
+export async function lockStandpoints(tx: Tx, runIds: readonly string[]): Promise<Standpoint[]> {
+  const { rows } = await tx.query<Standpoint>(LOCK_STANDPOINTS, [runIds]);
   return rows;
 }
 
@@ -281,6 +293,12 @@ function jsonOrNull(value: object | null): string | null {
 const LOCK = statement(
   'processor.executions.lock',
   `SELECT * FROM processor.executions WHERE run_id = ANY($1::uuid[]) ORDER BY run_id FOR NO KEY UPDATE`,
+);
+
+const LOCK_STANDPOINTS = statement(
+  'processor.executions.lock_standpoints',
+  `SELECT run_id, status, fence, attempt, tries, lost_leases, cancel_requested
+   FROM processor.executions WHERE run_id = ANY($1::uuid[]) ORDER BY run_id FOR NO KEY UPDATE`,
 );
 
 const CHANGE = statement(

@@ -4,6 +4,7 @@ import { CommentTables1795493801000 } from './1795493801000-comment-tables.js';
 import { ExpireExecutions1795493920000 } from './1795493920000-expire-executions.js';
 import { IndexReviews1795493960000 } from './1795493960000-index-reviews.js';
 import { CreateDecisions1795494200000 } from './1795494200000-create-decisions.js';
+import { DropReferences1795600100000 } from './1795600100000-drop-references.js';
 
 /** For `migrate({ schema: 'processor', migrations: processorMigrations })`: the gateway keeps its ledger beside our tables. */
 export const processorMigrations = [
@@ -13,4 +14,5 @@ export const processorMigrations = [
   ExpireExecutions1795493920000,
   IndexReviews1795493960000,
   CreateDecisions1795494200000,
+  DropReferences1795600100000,
 ];
