@@ -54,6 +54,7 @@ export async function* streamRuns(
     });
     const news = await hub.nextOf(watches, AbortSignal.any([signal, beat]));
     if (news.length === 0) {
+      if (signal.aborted) return; // (S4) nobody hears what is said any more
       if (!beat.aborted) {
         yield goodbye(); // (S4) for a client that is still there: draining
         return;

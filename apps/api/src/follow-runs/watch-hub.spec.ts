@@ -146,16 +146,17 @@ describe('a stream', () => {
     expect(histories.reads.at(-1)?.map(({ runUuid }) => runUuid)).toEqual(['a']);
   });
 
-  it('ends when its client has gone, and when the process drains', async () => {
+  it('ends without a word when its client has gone, and with a goodbye when the process drains', async () => {
     const hub = new WatchHub(new Histories(), { everyMs: 5 });
     const gone = new AbortController();
     const left = streamRuns(hub, [followed('a')], form, gone.signal, 60_000);
     const drained = streamRuns(hub, [followed('a')], form, forever, 60_000);
     await Promise.all([left.next(), drained.next()]);
-    const ends = [left.next(), drained.next()];
+    const [end, goodbye] = [left.next(), drained.next()];
     gone.abort();
-    expect(await ends[0]).toMatchObject({ done: true });
+    expect(await end).toEqual({ done: true, value: undefined });
     hub.close();
-    expect(await ends[1]).toMatchObject({ done: true });
+    expect((await goodbye).value).toMatch(/^: .*come back with Last-Event-ID\nretry: \d+\n\n$/);
+    expect(await drained.next()).toEqual({ done: true, value: undefined });
   });
 });
