@@ -12,6 +12,8 @@
  * (R6) Everything else that fails is tried again from the oldest row, with a growing pause, for as long as it leads.
  * (R7) Woken by a hint in this process, by NOTIFY from others (sent outside of business transactions), and by a poll every
  *      100 ms: hints may be lost.
+ * (R8) Whoever asks for what is committed to be published first is answered by a read that began after he asked: one that was
+ *      under way then may not see it.
  */
 import { pauseAt } from '#libs/pause-points';
 import {
@@ -198,6 +200,7 @@ export class OutboxRelay {
         sampledAtMs = performance.now();
         floor.sampled(await this.store.horizon(sql));
       }
+      const onDrained = this.onDrained; // (R8)
       const rows = await this.store.read(sql, {
         floor: floor.seq,
         maxRows: MAX_ROWS,
@@ -207,16 +210,13 @@ export class OutboxRelay {
       if (rows.length > 0) {
         await this.publishRows(sql, rows, term);
         await this.wakeup.wait(LOOK_AGAIN_MS, term.signal);
-      } else await this.rest(term);
+      } else {
+        onDrained?.();
+        await this.wakeup.wait(POLL_MS, term.signal); // (R7)
+      }
       this.failures = 0;
       this.failure = null;
     }
-  }
-
-  private async rest(term: Term): Promise<void> {
-    this.onDrained?.();
-    this.onDrained = null;
-    await this.wakeup.wait(POLL_MS, term.signal); // (R7)
   }
 
   private async publishRows(sql: Sql, rows: readonly OutboxRow[], term: Term): Promise<void> {
