@@ -44,7 +44,7 @@ it('is alive, ready and started while all is well, and says how it stands', asyn
 });
 
 it('a lost answer to COMMIT still makes one run, taken as accepted', async () => {
-  network.loseNextAnswerTo('COMMIT');
+  network.loseNextAnswerTo('COMMIT', 'api.accept-runs.insert');
   const key = randomUUID();
   const answer = await submit(key).expect(202);
   expect(answer.headers['idempotency-replayed']).toBeUndefined();
@@ -56,8 +56,7 @@ it('a lost answer to COMMIT still makes one run, taken as accepted', async () =>
 
 it('Postgres away: 503 with when to come back, not ready but alive; it heals, and streams go on', async () => {
   const { id } = (await submit(randomUUID())).body as RunView;
-  const frames = openStream(`${api.url}/v1/runs/${id}/events`).then((stream) => take(stream));
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  const frames = take(await openStream(`${api.url}/v1/runs/${id}/events`));
 
   const { port, url } = network;
   await network.close();

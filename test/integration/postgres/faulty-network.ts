@@ -1,21 +1,40 @@
-/** A TCP proxy before Postgres that does to connections what networks do: cut them, go silent, lose one answer. */
+/**
+ * A TCP proxy before Postgres that does to connections what networks do: cut them, go silent, lose one answer.
+ *
+ * One that was closed may come back on its port. So its port is not one that the system hands out: there any server or outgoing
+ * connection of another spec could have it meanwhile, and who knocks at it again and again would at last meet himself.
+ */
 import { createServer, connect, type AddressInfo, type Socket } from 'node:net';
 import { once } from 'node:events';
+
+/** Below what Linux (32768), macOS and Windows (49152) give to those who ask for any port. */
+const PORTS = { from: 20_000, count: 12_000 };
+
+interface LostAnswer {
+  readonly text: string;
+  readonly after: string;
+}
 
 export class FaultyNetwork {
   private readonly sockets = new Set<Socket>();
   private silent = false;
-  private loseAnswerTo: string | null = null;
+  private loseAnswerTo: LostAnswer | null = null;
   private readonly server = createServer((client) => this.join(client));
 
   private constructor(private readonly target: URL) {}
 
   /** Listening on a port of its own, or on one given. */
-  static async before(databaseUrl: string, port = 0): Promise<FaultyNetwork> {
-    const network = new FaultyNetwork(new URL(databaseUrl));
-    network.server.listen(port, '127.0.0.1');
-    await once(network.server, 'listening');
-    return network;
+  static async before(databaseUrl: string, port?: number): Promise<FaultyNetwork> {
+    for (;;) {
+      const network = new FaultyNetwork(new URL(databaseUrl));
+      network.server.listen(port ?? anyPort(), '127.0.0.1');
+      const error = await once(network.server, 'listening').then(
+        () => null,
+        (reason: NodeJS.ErrnoException) => reason,
+      );
+      if (error === null) return network;
+      if (port !== undefined || error.code !== 'EADDRINUSE') throw error;
+    }
   }
 
   get url(): string {
@@ -38,9 +57,12 @@ export class FaultyNetwork {
     this.silent = true;
   }
 
-  /** The next statement that holds the text reaches Postgres, is carried out, and its answer is lost. */
-  loseNextAnswerTo(text: string): void {
-    this.loseAnswerTo = text;
+  /**
+   * The next statement that holds the text reaches Postgres, is carried out, and its answer is lost.
+   * @param after only on a connection that has carried this one since, by its text or name: the COMMIT of one transaction, say
+   */
+  loseNextAnswerTo(text: string, after = ''): void {
+    this.loseAnswerTo = { text, after };
   }
 
   async close(): Promise<void> {
@@ -53,9 +75,12 @@ export class FaultyNetwork {
   private join(client: Socket): void {
     const server = connect(Number(this.target.port), this.target.hostname);
     let answerIsLost = false;
+    let armed: LostAnswer | null = null;
     client.on('data', (bytes) => {
       if (this.silent) return;
-      if (this.loseAnswerTo !== null && bytes.includes(this.loseAnswerTo)) {
+      const lost = this.loseAnswerTo;
+      if (lost !== null && bytes.includes(lost.after)) armed = lost;
+      if (lost !== null && armed === lost && bytes.includes(lost.text)) {
         this.loseAnswerTo = null;
         answerIsLost = true;
       }
@@ -78,4 +103,8 @@ export class FaultyNetwork {
       });
     }
   }
+}
+
+function anyPort(): number {
+  return PORTS.from + Math.floor(Math.random() * PORTS.count);
 }
