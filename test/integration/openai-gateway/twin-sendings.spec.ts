@@ -19,14 +19,14 @@ beforeAll(async () => {
 });
 afterAll(() => fixture.stop());
 
-/** The first sending goes as `first` says; meanwhile another owner sends again, and his response takes 600 ms. */
+/** The first sending goes as `first` says; meanwhile another owner sends again, and his response takes 4 s. */
 async function sendTwice(first: Fault, requestTimeoutMs: number) {
   const request = aRequest({ whenUnknown: 'resend' });
   const callId = callIdOf(request);
   const match = { runId: request.runId };
   fixture.simulator.addFaults([
     { match, fault: first },
-    { match, fault: { kind: 'latency', ms: 600 } },
+    { match, fault: { kind: 'latency', ms: 4_000 } },
   ]);
   const slow = fixture.gateway({ requestTimeoutMs }).callModel(request, anOwner(1n));
   await until('the first sending', () =>
@@ -41,7 +41,7 @@ async function sendTwice(first: Fault, requestTimeoutMs: number) {
 }
 
 it('a first sending that comes to nothing later does not end the second', async () => {
-  const { callId, slow, quick, followed } = await sendTwice({ kind: 'hang', ms: 60_000 }, 200);
+  const { callId, slow, quick, followed } = await sendTwice({ kind: 'hang', ms: 60_000 }, 1_500);
   expect(await slow).toEqual({ kind: 'not_owner' });
   expect(await fixture.ledgerRow(callId)).toMatchObject({
     ...{ state: 'accepted', response_id: followed, attempt_count: 2, possible_duplicate: true },
@@ -50,7 +50,7 @@ it('a first sending that comes to nothing later does not end the second', async 
 });
 
 it('a first sending that is answered later is cancelled, and the second followed', async () => {
-  const { callId, slow, quick, followed } = await sendTwice({ kind: 'hang', ms: 150 }, 2_000);
+  const { callId, slow, quick, followed } = await sendTwice({ kind: 'hang', ms: 1_500 }, 60_000);
   expect(await slow).toEqual({ kind: 'not_owner' });
   expect(await quick).toMatchObject({ kind: 'completed', responseId: followed });
   const operations = fixture.simulator.requests().filter((one) => one.callId === callId);
