@@ -9,7 +9,7 @@ import { ParkedEventsStore } from '../../../apps/api/src/project-runs/parked-eve
 import { ProjectRuns } from '../../../apps/api/src/project-runs/project-runs.js';
 import { retakeOnce } from '../../../apps/api/src/project-runs/retake-parked.js';
 import { startTestApi, type TestApi } from './api-fixture.js';
-import { eventMessage, received, result, storyOf } from './run-story.js';
+import { at, eventMessage, received, result, storyOf } from './run-story.js';
 
 let api: TestApi;
 let projection: ProjectRuns;
@@ -70,12 +70,12 @@ describe("a run's events", () => {
     const [queued, started, progressed, retrying, restarted, again, completed] = storyOf(run);
     const steps: [Message | undefined, Partial<RunView>][] = [
       [queued, { status: 'queued', version: 1 }],
-      [started, { status: 'running', startedAt: '2026-01-01T12:00:01.000Z', attempt: 1 }],
+      [started, { status: 'running', startedAt: at(1), attempt: 1 }],
       [progressed, { message: 'Running: Answering (step 2 of 3).' }],
-      [retrying, { status: 'retrying', attempt: 2, nextAttemptAt: '2026-01-01T12:00:40.000Z' }],
+      [retrying, { status: 'retrying', attempt: 2, nextAttemptAt: at(40) }],
       [restarted, { status: 'running', failure: null, waiting: null, nextAttemptAt: null }],
-      [again, { version: 6, startedAt: '2026-01-01T12:00:01.000Z' }],
-      [completed, { status: 'completed', version: 7, endedAt: '2026-01-01T12:00:06.000Z' }],
+      [again, { version: 6, startedAt: at(1) }],
+      [completed, { status: 'completed', version: 7, endedAt: at(6) }],
     ];
     for (const [message, expected] of steps) {
       if (message) await take(message);
