@@ -69,6 +69,7 @@ export class LeaderLease {
   private readonly take: Statement;
   private readonly renew: Statement;
   private readonly free: Statement;
+  private readonly anothers: Statement;
 
   constructor(private readonly options: LeaderLeaseOptions) {
     const { schema } = options;
@@ -96,6 +97,10 @@ export class LeaderLease {
       `${schema}.leases.free`,
       `UPDATE ${schema}.leases SET until = '-infinity' WHERE name = $1 AND holder = $2 AND epoch = $3`,
     );
+    this.anothers = statement(
+      `${schema}.leases.anothers`,
+      `SELECT FROM ${schema}.leases WHERE name = $1 AND holder <> $2 AND until > now()`,
+    );
   }
 
   /**
@@ -115,6 +120,12 @@ export class LeaderLease {
       }
       await pause(this.renewMs * (0.75 + Math.random() / 2), signal);
     }
+  }
+
+  /** Whether somebody else holds the lease at this moment: if not, it is ours, or the next try of whoever seeks it. */
+  async isAnothers(): Promise<boolean> {
+    const { name, holder, sql } = this.options;
+    return (await sql.query(this.anothers, [name, holder])).rowCount > 0;
   }
 
   private async tryTake(stop: AbortSignal): Promise<bigint | null> {

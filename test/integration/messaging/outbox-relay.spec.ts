@@ -320,6 +320,29 @@ it('publishes what is committed before it stops, when it is given the time', asy
   expect(rows).toEqual([{ free: true }]); // nobody has to wait for the lease to run out
 });
 
+it('publishes what is committed before it stops, also when it has lost its lease and nobody else has taken it', async () => {
+  const publisher = relay();
+  publisher.start();
+  await eventually(() => publisher.status().leading, Boolean);
+  await outbox.database.query(`UPDATE ${SCHEMA}.leases SET epoch = epoch + 1, until = now()`);
+  await eventually(
+    () => publisher.status().leading,
+    (leading) => !leading,
+  );
+  await append([event('run-1', 1)]);
+  await publisher.stop({ flushMs: 10_000 });
+  expect(await outbox.rows()).toBe(0);
+});
+
+it('does not wait for anything when it stops while another leads', async () => {
+  const [leader, standby] = [relay(), relay()];
+  leader.start();
+  await eventually(() => leader.status().leading, Boolean);
+  standby.start();
+  await append([event('run-1', 1)]);
+  await standby.stop({ flushMs: 600_000 });
+});
+
 it('publishes what is committed before it stops, also while a read that came before is under way', async () => {
   const found = Promise.withResolvers<void>();
   const held = Promise.withResolvers<void>();

@@ -125,9 +125,9 @@ export class OutboxRelay {
     else this.options.notifications?.notify(this.channel);
   }
 
-  /** Ends the term and frees the lease. Until `flushMs` have passed, a leader first publishes what is committed. */
+  /** Ends the term and frees the lease. Until `flushMs` have passed, what is committed is published first, unless another leads. */
   async stop({ flushMs = 0 }: { flushMs?: number } = {}): Promise<void> {
-    if (this.term && flushMs > 0) await within(flushMs, this.drained());
+    if (this.running && flushMs > 0) await within(flushMs, this.flushed());
     this.stopping.abort();
     await this.running;
     await this.producer.close();
@@ -146,6 +146,19 @@ export class OutboxRelay {
   /** How long the oldest message has waited, whoever leads; 0 when there is none. */
   oldestMs(): Promise<number> {
     return this.store.oldestMs(this.options.database);
+  }
+
+  /** A leader that has just lost its lease, on a busy machine, has it again in a second where nobody else took it. */
+  private async flushed(): Promise<void> {
+    if (this.term || !(await this.anotherLeads())) await this.drained();
+  }
+
+  private async anotherLeads(): Promise<boolean> {
+    try {
+      return await this.lease.isAnothers();
+    } catch {
+      return true; // Postgres is away: nothing can be published
+    }
   }
 
   private drained(): Promise<void> {
