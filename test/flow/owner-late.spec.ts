@@ -23,7 +23,7 @@ afterEach(async () => flow.simulator.clearScript());
 it('a write that was on its way when the lease ran out changes nothing of the run that another has', async () => {
   const { runs, simulator } = flow;
   const late = await flow.scene.startProcessor({ PROCESSOR_DATABASE_URL: network.url });
-  const answers = [0, 0, 0, 0, 3_000, 6_000, 6_000, 6_000, 20_000, 20_000, 20_000, 20_000];
+  const answers = [0, 0, 0, 0, ...[5_000, 8_000, 8_000, 8_000], ...Array<number>(4).fill(26_000)];
   const id = await slowTender(flow, answers);
   // From here on it locks rows for writes under its fence only. The next one tells its progress, 4 or 5 of 12.
   await network.holdFrom('processor.executions.lock');
@@ -36,14 +36,16 @@ it('a write that was on its way when the lease ran out changes nothing of the ru
   network.release();
   expect(await late.stop()).toEqual({ code: 0, signal: null }); // so its write has been answered
   await expectOneOutcome(id);
+  await other.stop();
   expect(Object.values(await simulator.chargesOf(id))).toEqual(Array(sections).fill(1));
 }, 90_000);
 
 it('a processor frozen past its lease and thawed changes nothing: the result of the other stands', async () => {
   const { runs, simulator } = flow;
-  const id = await slowTender(flow, eightAfter(4_000));
+  // Both are there before the run is: nothing is waited for between the sign that it is under way and the freeze.
+  await Promise.all([flow.scene.startProcessor(), flow.scene.startProcessor()]);
+  const id = await slowTender(flow, eightAfter(8_000));
   const frozen = await flow.ownerOf(id);
-  await flow.scene.startProcessor();
   frozen.freeze();
   await runs.completion(id);
   const { run: before, etag } = await runs.view(id);
