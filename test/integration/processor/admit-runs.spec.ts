@@ -111,12 +111,10 @@ describe('a retry', () => {
 
   it("that comes a little early is not claimed before its time, by the database's clock", async () => {
     const { work } = await aRetryingRun(5_000);
-    await fixture.sql(
-      `UPDATE processor.executions SET next_attempt_at = now() + interval '400 ms'`,
-    );
+    await fixture.sql(`UPDATE processor.executions SET next_attempt_at = now() + interval '3 s'`);
     await one.admit.admit(work);
     expect(await one.claims.claim(5)).toEqual([]);
-    await fixture.sql(`SELECT pg_sleep(0.45)`);
+    await fixture.sql(`SELECT pg_sleep(3.05)`);
     expect(await one.claims.claim(5)).toHaveLength(1);
   });
 
