@@ -3,7 +3,7 @@
  *
  * (A1) A transient failure repeats the same batch, with growing delay, until the batch's time is used up; then
  *      what is left of it fails with that error.
- * (A2) A row rejection halves the batch, down to the one item that is at fault: only that one fails.
+ * (A2) A row rejection, of Postgres or of our own code, halves the batch, down to the one item that is at fault: only that one fails.
  * (A3) Any other error is a bug in the statement or the caller: what was in that statement fails at once.
  * (A4) Every item gets exactly one outcome.
  */

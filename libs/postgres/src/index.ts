@@ -8,6 +8,7 @@ export {
   CommitOutcomeUnknownError,
   isRowRejection,
   isTransientError,
+  RowRefusedError,
   StatementNameTakenError,
   TransactionEndedError,
   TransactionRolledBackError,

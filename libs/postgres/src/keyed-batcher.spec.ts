@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { BatchResultsMisalignedError } from './batch-attempt.js';
 import { KeyedBatcher } from './keyed-batcher.js';
+import { RowRefusedError } from './postgres-errors.js';
 
 interface Item {
   readonly key: string;
@@ -190,6 +191,26 @@ describe('natural batching', () => {
     await Promise.all(next);
     expect(table.statements).toEqual([['a'], ['b', 'c', 'd']]);
     expect(performance.now() - pushedAtMs).toBeGreaterThanOrEqual(49);
+  });
+});
+
+describe('a row that our own code refuses', () => {
+  class TooMuchToTellError extends RowRefusedError {}
+
+  it('fails alone, with its own error', async () => {
+    const batcher = new KeyedBatcher<string, string>({
+      name: 'spec',
+      keyOf: (text) => text,
+      write: async (texts) => {
+        if (texts.includes('f')) throw new TooMuchToTellError('f');
+        return texts;
+      },
+    });
+    const pushed = await Promise.allSettled([...'abcdefghij'].map((text) => batcher.push(text)));
+    const refused = pushed.flatMap((each) =>
+      each.status === 'rejected' ? [each.reason as unknown] : [],
+    );
+    expect(refused).toEqual([new TooMuchToTellError('f')]);
   });
 });
 

@@ -67,8 +67,15 @@ export function isTransientError(error: unknown): boolean {
   );
 }
 
+/**
+ * Our own code finds, before Postgres is asked, that one row cannot be written as it is: what it would have to tell is too large,
+ * or missing. Subclasses say what. Terminal for the row; others of its batch are not at fault.
+ */
+export abstract class RowRefusedError extends Error {}
+
 /** The data of one row is at fault (bad value, constraint, limit): others in the same statement are not. */
 export function isRowRejection(error: unknown): boolean {
+  if (error instanceof RowRefusedError) return true;
   const sqlState = sqlStateOf(error);
   return sqlState !== null && ['22', '23', '54'].includes(sqlState.slice(0, 2));
 }

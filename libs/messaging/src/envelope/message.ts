@@ -1,3 +1,5 @@
+import { RowRefusedError } from '#libs/postgres';
+
 /**
  * One message on the wire: a CloudEvent 1.0 in Kafka's binary mode. The attributes travel as `ce_*` headers (UTF-8),
  * the data as the JSON value, so that a consumer can route and drop repeats without parsing the value.
@@ -72,7 +74,7 @@ export type Decoded = DecodedMessage | UndecodableRecord;
 export const MAX_MESSAGE_BYTES = 900 * 1024;
 
 /** The message can't be put on the wire as it is: a programming error at the sender. Terminal. */
-export class MessageInvalidError extends Error {
+export class MessageInvalidError extends RowRefusedError {
   override readonly name = 'MessageInvalidError';
   readonly code = 'message_invalid';
 }

@@ -1,4 +1,4 @@
-import { packBytes, statement, type Statement, type Tx } from '#libs/postgres';
+import { packBytes, RowRefusedError, statement, type Statement, type Tx } from '#libs/postgres';
 import { encodeMessage } from '../envelope/encode-message.js';
 import { MAX_MESSAGE_BYTES, MessageInvalidError, type Message } from '../envelope/message.js';
 
@@ -18,7 +18,7 @@ export interface OutboxOptions {
 }
 
 /** Terminal: the transaction must not commit with it. Put the payload into the content store and send a reference. */
-export class OutboxMessageTooLargeError extends Error {
+export class OutboxMessageTooLargeError extends RowRefusedError {
   override readonly name = 'OutboxMessageTooLargeError';
   readonly code = 'outbox_message_too_large';
   constructor(
