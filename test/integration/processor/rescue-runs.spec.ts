@@ -98,6 +98,26 @@ describe('a run whose owner is gone', () => {
     expect(await fenceOfCall()).toBe(claim.fence + 2n);
   });
 
+  it('does not keep others from it where what is to be told of it cannot be told', async () => {
+    await lose(one);
+    await fixture.insertReady('default', 5);
+    const others = await one.claims.claim(5);
+    await fixture.expire(...others.map(({ run }) => run.run_id));
+    await fixture.sql(
+      `UPDATE processor.executions SET lost_leases = 2,
+         request = json_build_object('runId', 'run_' || run_id, 'labels', '{}'::json, 'reference', repeat('x', 1000000))
+       WHERE run_id = $1`,
+      [runId],
+    );
+    const refused: string[] = [];
+    const rescued = await two.rescue.rescueExpired((id) => refused.push(id));
+    expect(refused).toEqual([runId]);
+    expect(rescued.map(({ run_id }) => run_id).sort()).toEqual(
+      others.map(({ run }) => run.run_id).sort(),
+    );
+    expect(await fixture.row(runId)).toMatchObject({ status: 'running' });
+  });
+
   it('leaves an attempt that tells how it ended', async () => {
     await lose(one);
     await two.rescue.rescueExpired();

@@ -204,7 +204,10 @@ describe('an ended run', () => {
     await fixture.sql('UPDATE processor.executions SET next_attempt_at = NULL');
     const newest = { ...claim, fence: row.fence };
     for (const each of [claim, newest]) {
-      for (const outcome of everyOutcome) expect(await one.moves.move(each, outcome)).toBe('lost');
+      for (const outcome of everyOutcome) {
+        const isTheSame = each === claim && outcome === end; // as after a lost answer to COMMIT
+        expect(await one.moves.move(each, outcome)).toBe(isTheSame ? 'written' : 'lost');
+      }
       const point = { tenant: 'default', runId, fence: each.fence, step: 0, item: 0, value: 1 };
       expect(await one.checkPoints.save(point)).toBe(false);
       expect(await one.leases.renew([each])).toMatchObject([{ mine: false, renewed: false }]);
@@ -219,6 +222,45 @@ describe('an ended run', () => {
     expect(await two.announce.announce(5)).toBe(0);
     expect(await fixture.row(runId)).toEqual(row);
     expect(await fixture.events(runId)).toEqual(events);
+  });
+});
+
+describe('an outcome whose COMMIT got no answer', () => {
+  it.each([completed, failed, needsReview, retryLater(9_000), released])(
+    'is known as written when the batch is written again: $kind',
+    async (outcome) => {
+      const [claim] = await claimed();
+      const answers = [await one.moves.move(claim, outcome), await one.moves.move(claim, outcome)];
+      expect(answers).toEqual(['written', 'written']);
+      const told = (await fixture.events(idOf(claim))).map(({ version }) => version);
+      expect(told).toEqual(told.map((_, index) => index + 1)); // nothing twice
+    },
+  );
+
+  it('is not taken for what somebody else made of the run', async () => {
+    const [claim] = await claimed();
+    await fixture.expire(idOf(claim));
+    await two.rescue.rescueExpired();
+    expect(await one.moves.move(claim, released)).toBe('lost');
+    expect(await one.moves.move(claim, completed)).toBe('lost');
+  });
+});
+
+describe('a batch with an outcome of which more would have to be told than a message holds', () => {
+  it('refuses that one only', async () => {
+    const claims = await claimed(40);
+    const inline = { answer: 'x'.repeat(1_000_000) };
+    const tooLarge = { kind: 'completed', result: { ref: 'cnt_r', inline } } as const;
+    const moved = await Promise.allSettled(
+      claims.map((claim, index) => one.moves.move(claim, index === 17 ? tooLarge : completed)),
+    );
+    const refused = moved.flatMap((each, index) => (each.status === 'rejected' ? [index] : []));
+    expect(refused).toEqual([17]);
+    expect(await fixture.row(idOf(claims[17]!))).toMatchObject({ status: 'running', version: 1 });
+    const rows = await fixture.sql<{ runs: bigint }>(
+      `SELECT count(*) AS runs FROM processor.executions WHERE status = 'completed'`,
+    );
+    expect(rows).toEqual([{ runs: 39n }]);
   });
 });
 

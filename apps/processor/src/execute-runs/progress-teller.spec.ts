@@ -28,7 +28,7 @@ function setUp({ moved = 'written', move }: { moved?: Moved; move?: () => Promis
     },
   } as unknown as ExecuteTools['moves'];
   const lease = {
-    claim: {},
+    claim: { run: { run_id: '0198a1de-0000-7000-8000-000000000001' }, fence: 1n },
     signal: stopped.signal,
     abort: (reason: string) => stopped.abort(reason),
   } as unknown as Lease;

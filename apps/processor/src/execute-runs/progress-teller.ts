@@ -1,5 +1,6 @@
 import type { RunProgress } from '#libs/domain';
 import type { ExecuteTools } from './execute-tools.js';
+import { fenceLost } from './fence-lost.js';
 import type { Lease } from './keeper.js';
 
 const TELL_EVERY_MS = 1_000;
@@ -51,9 +52,8 @@ export class ProgressTeller {
     try {
       const moved = await this.tools.moves.move(this.lease.claim, { kind: 'progressed', progress });
       if (moved === 'written') return;
-      if (moved === 'lost')
-        this.tools.metrics.add('holdfast_fences_lost_total', { at: 'progress' });
-      this.lease.abort(moved === 'lost' ? 'lease_lost' : moved);
+      if (moved === 'lost') fenceLost(this.lease, this.tools, 'progress');
+      else this.lease.abort(moved);
     } catch (error) {
       this.tools.log.warn({ error }, 'progress could not be told');
     }

@@ -21,6 +21,7 @@ import type { ExecutionRow } from '../schema/index.js';
 import type { CallStep, MapStep, ModelPrompt, ModelText, Reading } from '#libs/workflows';
 import { isRetryable } from './decide-outcome.js';
 import type { ExecuteTools } from './execute-tools.js';
+import { fenceLost } from './fence-lost.js';
 import { WorkAbortedError, type AbortReason, type Lease } from './keeper.js';
 import type { OpenRun } from './open-run.js';
 import { itemFailureOf, type ItemFailure, type Pass } from './pass.js';
@@ -140,8 +141,7 @@ async function callOnce(
     case 'failed':
       return { kind: 'failed', failure: itemFailureOf(outcome.failure, step.name, itemName) };
     case 'not_owner':
-      tools.metrics.add('holdfast_fences_lost_total', { at: 'call' });
-      lease.abort('lease_lost');
+      fenceLost(lease, tools, 'call');
       return abortedBy(lease);
     case 'stopped':
       lease.abort('cancel_requested');
@@ -168,8 +168,7 @@ async function saveReading(
   }
   const isOutcome = step.kind === 'call' && index === run.workflow.steps.length - 1;
   if (!isOutcome && !(await savePoint(reading.value, unit, index, run, lease, tools))) {
-    tools.metrics.add('holdfast_fences_lost_total', { at: 'check_point' });
-    lease.abort('lease_lost');
+    fenceLost(lease, tools, 'check_point');
     return abortedBy(lease);
   }
   pauseAt('check-point.saved');

@@ -3,10 +3,12 @@
  *
  * (W1) A cancel wins: where one is stored, nothing is written but the end as cancelled, or that the run is given back. The
  *      owner is told, closes the run's calls, and comes again.
+ * (W2) A batch is written again where the answer to its COMMIT was lost. An outcome that was written then has ended its attempt,
+ *      which nobody but its owner ends so: it is known again, and not taken for one that came too late.
  */
 import type { Outbox, OutboxRelay } from '#libs/messaging';
 import { pauseAt } from '#libs/pause-points';
-import { KeyedBatcher, type Database } from '#libs/postgres';
+import { KeyedBatcher, statement, type Database, type Tx } from '#libs/postgres';
 import {
   changeExecutions,
   lockStandpoints,
@@ -65,6 +67,8 @@ export class RunMovesStore {
       const changed = await changeExecutions(tx, this.outbox, changes);
       if (changed.some(({ status }) => status !== 'running')) pauseAt('outcome.before-commit');
       const written = new Set(changed.map((row) => row.run_id));
+      const left = moves.filter((move) => !written.has(move.runId) && !isCancelled(move));
+      for (const runId of await writtenBefore(tx, left, byRun)) written.add(runId); // (W2)
       return moves.map((move) => {
         if (isCancelled(move)) return 'cancel_requested';
         return written.has(move.runId) ? 'written' : 'lost';
@@ -72,6 +76,33 @@ export class RunMovesStore {
     });
   }
 }
+
+/** (W2) */
+async function writtenBefore(
+  tx: Tx,
+  moves: readonly Move[],
+  rows: ReadonlyMap<string, Standpoint>,
+): Promise<readonly string[]> {
+  const outcomes = moves.flatMap((move) => {
+    const row = rows.get(move.runId);
+    if (row === undefined) return [];
+    const { to, endedAs } = move.change(row);
+    return to === 'running' ? [] : [{ ...move, outcome: endedAs ?? to }];
+  });
+  if (outcomes.length === 0) return [];
+  const { rows: ended } = await tx.query<{ run_id: string }>(ENDED_SO, [
+    outcomes.map(({ runId }) => runId),
+    outcomes.map(({ fence }) => fence),
+    outcomes.map(({ outcome }) => outcome),
+  ]);
+  return ended.map(({ run_id: runId }) => runId);
+}
+
+const ENDED_SO = statement(
+  'processor.attempts.ended_so',
+  `SELECT a.run_id FROM processor.attempts a
+   JOIN unnest($1::uuid[], $2::bigint[], $3::text[]) AS w (run_id, fence, outcome) USING (run_id, fence, outcome)`,
+);
 
 /** (W1) */
 function isOvertaken({ fence, outcome }: Move, row: Standpoint | undefined): boolean {

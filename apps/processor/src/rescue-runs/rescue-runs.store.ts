@@ -5,10 +5,11 @@
  *      can write and send nothing.
  * (V2) A retry that is overdue on its row: its message is late or lost. It is admitted directly; should the message still
  *      come, it finds another state or dispatch.
+ * (V3) A run that cannot be rescued, because what would have to be told of it cannot be told, does not keep the others from it.
  */
 import type { Outbox } from '#libs/messaging';
 import { runsWithOpenCalls } from '#libs/openai-gateway';
-import { statement, type Database } from '#libs/postgres';
+import { isRowRejection, statement, type Database } from '#libs/postgres';
 import { changeExecutions, type ExecutionRow } from '../schema/index.js';
 import { decideRescue } from './decide-rescue.js';
 
@@ -20,10 +21,34 @@ export class RescueRunsStore {
     private readonly outbox: Outbox,
   ) {}
 
-  /** @returns the rescued runs, as they stood before */
-  async rescueExpired(): Promise<ExecutionRow[]> {
+  /** @returns the rescued runs, as they stood before; those that could not be are told of apart (V3) */
+  async rescueExpired(onRefused: OnRefused = () => undefined): Promise<readonly ExecutionRow[]> {
+    try {
+      return await this.rescue(null);
+    } catch (error) {
+      if (!isRowRejection(error)) throw error;
+      return this.rescueOneByOne(onRefused);
+    }
+  }
+
+  private async rescueOneByOne(onRefused: OnRefused): Promise<readonly ExecutionRow[]> {
+    const rescued: ExecutionRow[] = [];
+    const { rows } = await this.database.query<{ run_id: string }>(EXPIRED_IDS, [MAX_RUNS]);
+    for (const { run_id: runId } of rows) {
+      try {
+        rescued.push(...(await this.rescue(runId)));
+      } catch (error) {
+        if (!isRowRejection(error)) throw error;
+        onRefused(runId, error);
+      }
+    }
+    return rescued;
+  }
+
+  /** @param only null: whichever have lost their lease */
+  private async rescue(only: string | null): Promise<ExecutionRow[]> {
     return this.database.transaction(async (tx) => {
-      const { rows } = await tx.query<ExecutionRow>(EXPIRED, [MAX_RUNS]);
+      const { rows } = await tx.query<ExecutionRow>(EXPIRED, [MAX_RUNS, only]);
       const open = await runsWithOpenCalls(tx, cancelledOf(rows));
       const changes = rows.map((row) => decideRescue(row, open.has(row.run_id)));
       await changeExecutions(tx, this.outbox, changes); // (V1)
@@ -38,14 +63,22 @@ export class RescueRunsStore {
   }
 }
 
+type OnRefused = (runId: string, error: unknown) => void;
+
 function cancelledOf(rows: readonly ExecutionRow[]): string[] {
   return rows.flatMap((row) => (row.cancel_requested ? [row.run_id] : []));
 }
 
 const EXPIRED = statement(
   'processor.executions.expired',
-  `SELECT * FROM processor.executions WHERE status = 'running' AND lease_until < now()
+  `SELECT * FROM processor.executions
+   WHERE status = 'running' AND lease_until < now() AND run_id = coalesce($2::uuid, run_id)
    ORDER BY run_id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED`,
+);
+
+const EXPIRED_IDS = statement(
+  'processor.executions.expired_ids',
+  `SELECT run_id FROM processor.executions WHERE status = 'running' AND lease_until < now() ORDER BY run_id LIMIT $1`,
 );
 
 const ADMIT_OVERDUE = statement(

@@ -1,4 +1,5 @@
 /** Every two seconds: takes runs from owners that are gone, and retries whose message is. Each rescue is one log line. */
+import { runIdOf } from '#libs/domain';
 import type { Metrics } from '#libs/metrics';
 import type { FieldLog } from '#libs/process';
 import { repeat } from '../repeat.js';
@@ -44,7 +45,9 @@ export class Rescuer {
   }
 
   private async round(): Promise<void> {
-    const expired = await this.store.rescueExpired();
+    const expired = await this.store.rescueExpired((runId, error) =>
+      this.log.error({ runId: runIdOf(runId), error }, 'run could not be taken back; see its row'),
+    );
     for (const run of expired) {
       const { owner, fence, lost_leases: lostBefore } = run;
       this.log.warn(
