@@ -10,7 +10,6 @@ import { eventually } from '../support/eventually.js';
 import { openFlow, type Flow } from '../support/flow.js';
 
 const heldElsewhere = {
-  holdfast_decisions_total: 'named for the decisions of people; nothing counts it yet',
   holdfast_consumer_paused_partitions: 'libs/messaging/src/report-metrics.spec.ts',
   holdfast_consumer_faults_total: 'libs/messaging/src/report-metrics.spec.ts',
   holdfast_fences_lost_total: 'apps/processor/src/execute-runs/progress-teller.spec.ts',
@@ -24,7 +23,8 @@ const urls: Record<AppName, string> = { api: '', processor: '' };
 const moved = new Set<string>();
 
 beforeAll(async () => {
-  flow = await openFlow({ env: { API_MAX_UNFINISHED_RUNS: String(limit) } });
+  const env = { API_MAX_UNFINISHED_RUNS: String(limit), API_SILENCE_MS: '2000' };
+  flow = await openFlow({ env });
   const ready = (await flow.scene.processors[0]?.ready()) ?? '';
   urls.api = flow.scene.apiUrl;
   urls.processor = new URL(/http:\/\/[^\s,]+/.exec(ready)?.[0] ?? '').origin;
@@ -117,6 +117,36 @@ it('show a run that is taken from its owner: lost, fenced off, rescued, complete
   await shows('processor', 'holdfast_rescues_total{kind="lease_expired"} 1');
   await flow.runs.completion(id);
 }, 60_000);
+
+it('count decisions, by what became of them', async () => {
+  const question = 'Who changes his mind?';
+  await flow.simulator.script({
+    match: { inputIncludes: question },
+    fault: { kind: 'latency', ms: 20_000 },
+  });
+  const { id } = await flow.runs.ask(question);
+  await flow.runs.streamUntil(id, 'start', ({ status }) => status === 'running');
+  await flow.runs.decide(id, 'cancel');
+  await shows('api', 'holdfast_decisions_total{decision="cancel",outcome="applied"} 1');
+}, 60_000);
+
+it('show a run of which nothing is heard, and what heals it', async () => {
+  await flow.database.query(
+    `CREATE FUNCTION api.lose() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+     CREATE TRIGGER lose BEFORE INSERT ON api.outbox FOR EACH ROW EXECUTE FUNCTION api.lose()`,
+  );
+  const { id } = await flow.runs.ask('Did you get that?');
+  await shows('api', 'holdfast_reemissions_total{what="run"} 1');
+  await shows('api', 'holdfast_stuck_runs 1');
+  await shows('api', /holdfast_oldest_stuck_run_seconds \d*[1-9]/);
+  const health = await (await fetch(`${urls.api}/readyz`)).text();
+  expect(health).toContain(`nothing is heard of 1 run, of ${id} for`);
+  expect(flow.scene.api.output()).toContain('run is stuck');
+  await flow.database.query('DROP TRIGGER lose ON api.outbox');
+  await flow.runs.completion(id, 80_000); // the pauses between two questions have grown
+  await shows('processor', 'holdfast_repairs_total{what="dispatch"} 1');
+  await shows('api', 'holdfast_stuck_runs 0');
+}, 120_000);
 
 it('show an outbox that nobody empties', async () => {
   await flow.database.query(

@@ -25,6 +25,7 @@ import { Draining, JsonLog, type Keep } from '#libs/process';
 import { ParkedEventsStore } from './project-runs/parked-events.store.js';
 import { ProjectRuns } from './project-runs/project-runs.js';
 import { retakeParkedEvents } from './project-runs/retake-parked.js';
+import { Reconciler } from './reconcile-runs/reconciler.js';
 import type { ApiStores } from './schema/index.js';
 import { API_SETTINGS, type ApiSettings } from './settings.js';
 
@@ -48,6 +49,7 @@ export class Drain
     private readonly projection: ProjectRuns,
     private readonly hub: WatchHub,
     private readonly sweeper: Sweeper<ApiStores, Keep>,
+    private readonly reconciler: Reconciler,
     private readonly http: HttpAdapterHost,
     private readonly draining: Draining,
   ) {}
@@ -55,6 +57,7 @@ export class Drain
   onApplicationBootstrap(): void {
     this.relay.start();
     this.sweeper.start();
+    this.reconciler.start();
     const { parked, projection, log } = this;
     this.retaking = retakeParkedEvents(parked, projection, log, this.stopping.signal);
   }
@@ -70,6 +73,7 @@ export class Drain
       this.commands.drain({ graceMs: drainMs }),
       this.retaking,
       this.sweeper.stop(),
+      this.reconciler.stop(),
     ]);
   }
 

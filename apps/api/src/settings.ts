@@ -38,6 +38,9 @@ export interface ApiSettings {
   /** `API_COMMAND_SOURCES`: who may send commands over Kafka, and as which tenant: `ce_source=tenant`, separated by commas.
    *  Default: nobody; every command is refused as `unknown_source`. */
   readonly commandSources: ReadonlyMap<string, string>;
+  /** `API_SILENCE_MS`: how long a request may go unheard and a decision unanswered before it is sent again, default 60 s. Other
+   *  states are given multiples of it (reconcile-runs/decide-ask.ts). */
+  readonly silenceMs: number;
   /** `API_DRAIN_MS`: how long SIGTERM lets work in flight go on, default 10 s. */
   readonly drainMs: number;
   /** How long things are kept, by `HOLDFAST_KEEP_*`. */
@@ -81,6 +84,7 @@ export function parseSettings(env: Environment): ParsedSettings<ApiSettings> {
       max: 10_000_000,
     }),
     commandSources: read.pairs('API_COMMAND_SOURCES', 'ce_source=tenant', /^[\w.-]{1,100}$/),
+    silenceMs: read.wholeNumber('API_SILENCE_MS', { fallback: 60_000, min: 500, max: 3_600_000 }),
     drainMs: read.wholeNumber('API_DRAIN_MS', { fallback: 10_000, min: 0, max: 600_000 }),
     keep: retentionSettings(read, longestTopicMs()),
   });

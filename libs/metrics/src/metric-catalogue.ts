@@ -71,7 +71,7 @@ export const metricCatalogue = {
     type: 'counter',
     apps: PROCESSOR,
     labels: {
-      kind: '`insert`, `make_ready`, `hop` (once more through a retry tier), `duplicate`, `stale`, `unknown_run`; of decisions `answered`, `repeated`, `sent_on`, `left_to_owner`, `kept` (until their run comes), `known`',
+      kind: '`insert`, `insert_forgotten` (the api knows it, we do not), `repeat` (the api asked), `make_ready`, `hop` (once more through a retry tier), `duplicate`, `stale`, `unknown_run`; of decisions `answered`, `repeated`, `sent_on`, `left_to_owner`, `kept` (until their run comes), `known`',
     },
     meaning: 'Work messages and decisions of people settled, by what they meant.',
     whenItMoves:
@@ -186,7 +186,7 @@ export const metricCatalogue = {
   },
   holdfast_decisions_total: {
     type: 'counter',
-    apps: PROCESSOR,
+    apps: API,
     labels: {
       decision: '`cancel`, `redrive`, `discard`, `complete`',
       outcome: '`applied`, or the code of the refusal',
@@ -367,6 +367,40 @@ export const metricCatalogue = {
     labels: {},
     meaning: 'Streams and `Prefer: wait` requests that wait for something to happen.',
     whenItMoves: 'People watch. All of them are served by one read.',
+  },
+  // ---- what has gone silent --------------------------------------------------------------------------------------------
+  holdfast_reemissions_total: {
+    type: 'counter',
+    apps: API,
+    labels: { what: '`run`, `decision`' },
+    meaning:
+      'Requests and decisions sent again because nothing was heard for longer than their state allows.',
+    whenItMoves:
+      'A few, of runs that take their time, are harmless. Many: processors are away, or events do not come through.',
+  },
+  holdfast_repairs_total: {
+    type: 'counter',
+    apps: BOTH,
+    labels: {
+      what: '`dispatch`, `decision`, `run` (the processor had lost all of it) at the processor; `event`, `answer` at the api',
+    },
+    meaning: 'What had been lost, and was made good by being sent again.',
+    whenItMoves: 'Zero where all is well. Always look: a message was lost, or a table.',
+  },
+  holdfast_stuck_runs: {
+    type: 'gauge',
+    apps: API,
+    labels: {},
+    meaning:
+      'Runs that have been silent for longer than their state allows, and of which the processor has said nothing when asked. Every api says the same. Counted up to 10,000, at most every 10 s.',
+    whenItMoves: 'Not zero for over a minute: processors are away, or they do not know these runs.',
+  },
+  holdfast_oldest_stuck_run_seconds: {
+    type: 'gauge',
+    apps: API,
+    labels: {},
+    meaning: 'How long the most silent of them has been silent. `/readyz` names it.',
+    whenItMoves: 'The alarm to have: somebody waits for nothing.',
   },
   // ---- itself ----------------------------------------------------------------------------------------------------------
   holdfast_metrics_unread_total: {

@@ -28,6 +28,7 @@ export const logFields = {
   eventId: 'word',
   type: 'word',
   version: 'number',
+  status: 'word',
   outcome: 'word',
   owner: 'word',
   lostBefore: 'number',
@@ -66,6 +67,8 @@ export const logFields = {
   kafkajs: 'word',
   // counts
   runs: 'number',
+  /** How often somebody was asked about it. */
+  asks: 'number',
   runsInHand: 'number',
   /** Calls of a cancelled run that nobody could close. */
   leftOpen: 'number',

@@ -1,4 +1,5 @@
 /** Real: Postgres, the processor's stores. Stands in: nothing. */
+import { randomUUID } from 'node:crypto';
 import type { Claim } from '../../../apps/processor/src/execute-runs/claim.js';
 import {
   aWork,
@@ -194,10 +195,11 @@ async function leastCostOfClaim(processor: SpecProcessor) {
 /** Of the claim's own statement, as it was prepared; nothing of it stays. */
 async function costOfClaim({ database }: SpecProcessor) {
   const undone = new Error('undone');
+  const ids = Array.from({ length: 32 }, () => randomUUID());
   let plan: Plan | undefined;
   const explain = database.transaction(async (tx) => {
     const { rows } = await tx.query<{ 'QUERY PLAN': [Plan] }>(
-      `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE "processor.executions.claim" (32, 'x', 10000, 64, 10)`,
+      `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE "processor.executions.claim" (32, 'x', 10000, 64, 10, '{${ids.join()}}')`,
     );
     plan = rows[0]!['QUERY PLAN'][0];
     throw undone;

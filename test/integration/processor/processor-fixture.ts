@@ -4,7 +4,7 @@
  * Several processors over one database are several sets of stores, each with its own name and its own connections.
  */
 import { randomUUID } from 'node:crypto';
-import { parseRunEvent, workHeaders, type RunEventName } from '#libs/contracts';
+import { isRepeated, parseRunEvent, workHeaders, type RunEventName } from '#libs/contracts';
 import { runIdOf, type DecisionName, type RunFailure } from '#libs/domain';
 import { Outbox } from '#libs/messaging';
 import { Database, type DatabaseOptions, type Tx } from '#libs/postgres';
@@ -46,6 +46,10 @@ export interface ToldEvent {
   /** Why a decision was refused. */
   readonly refusal: string | null;
   readonly usage: unknown;
+  /** Sent again because the api asked. */
+  readonly repeated: boolean;
+  /** The data as it was published. */
+  readonly data: unknown;
 }
 
 export interface ToldMessage {
@@ -226,6 +230,8 @@ function eventOf({ seq, headers, body }: OutboxRow): ToldEvent {
     answers: isAnswer ? event.decisionId.slice('dec_'.length) : null,
     refusal: name === 'RunDecisionRefused' ? event.code : null,
     usage: 'usage' in event ? event.usage : null,
+    repeated: isRepeated(headersOf(headers)),
+    data,
   };
 }
 
@@ -239,6 +245,7 @@ export function aWork(changes: Partial<IncomingWork> & { tenant?: string } = {})
     runId,
     dispatch: 1,
     hop: 0,
+    seenVersion: null,
     request: {
       runId: runIdOf(runId),
       tenant,
@@ -269,6 +276,7 @@ export function aDecision(
   const isCompletion = decision === 'complete';
   return {
     ...{ runId, decisionId: randomUUID(), decision, tenant: 'default', reason: 'by hand' },
+    isReemitted: false,
     resultRef: isCompletion ? 'cnt_by_hand' : null,
     result: isCompletion
       ? { kind: 'fits', ref: 'cnt_by_hand', inline: { answer: '42' } }

@@ -5,11 +5,9 @@
  *      see each other, and the command's place in the outbox is drawn after the lock, behind the run's own request.
  * (K2) A mark is set here only and taken away by the processor's answer only (`project-runs`); each change of it is a revision.
  */
-import { decisionTypeOf, topics, type DecisionCommand } from '#libs/contracts';
-import { decisionIdOf, runIdOf } from '#libs/domain';
-import type { Outbox, OutboxMessage } from '#libs/messaging';
+import type { Outbox } from '#libs/messaging';
 import { statement, uuidv7, type Database, type Sql, type Tx } from '#libs/postgres';
-import { RUN_COLUMNS, type DecisionEntity, type RunRow } from '../schema/index.js';
+import { decisionMessage, RUN_COLUMNS, type DecisionEntity, type RunRow } from '../schema/index.js';
 import { decideWish, type KnownDecision, type WishRuling } from './decide-wish.js';
 
 /** What somebody wants for a run, and as whom. */
@@ -77,37 +75,24 @@ export class DecisionsStore {
 
     const id = uuidv7();
     const now = new Date();
-    await tx.query(INSERT, [tenant, runUuid, id, decision, reason, commandId, now]);
+    const resultRef = what.decision === 'complete' ? what.resultRef : null;
+    await tx.query(INSERT, [tenant, runUuid, id, decision, reason, commandId, now, resultRef]);
     await tx.query(MARK, [tenant, runUuid, decision]);
-    await this.outbox.append(tx, [commandOf(wish, id, now)]);
+    const decided = { id, tenant, runUuid, decision, reason, resultRef, commandId };
+    const facts = { messageId: uuidv7(), now, traceparent: wish.traceparent };
+    await this.outbox.append(tx, [decisionMessage(decided, facts)]);
     return { kind: 'taken', decision: { id, decision, state: 'pending', commandId } };
   }
 }
 
-export type DecisionRow = Omit<DecisionEntity, 'tenant' | 'runId'>;
+export type DecisionRow = Omit<
+  DecisionEntity,
+  'tenant' | 'runId' | 'resultRef' | 'asks' | 'askedAt'
+>;
 
 async function listOf(sql: Sql, tenant: string, runUuid: string): Promise<DecisionRow[]> {
   const { rows } = await sql.query<DecisionRow>(LIST, [tenant, runUuid]);
   return rows;
-}
-
-function commandOf(wish: DecisionWish, decisionUuid: string, now: Date): OutboxMessage {
-  const { tenant, what, commandId, traceparent } = wish;
-  const runId = runIdOf(wish.runUuid);
-  const { decision, ...more } = what;
-  const data: DecisionCommand['data'] = {
-    ...{ decisionId: decisionIdOf(decisionUuid), runId, tenant },
-    ...more,
-  };
-  return {
-    topic: topics.runRequested,
-    message: {
-      id: uuidv7(),
-      type: decisionTypeOf(decision),
-      ...{ subject: runId, key: runId, correlationId: runId, time: now, traceparent, data },
-      ...(commandId !== null && { causationId: commandId }),
-    },
-  };
 }
 
 const FIND = statement(
@@ -134,8 +119,8 @@ const LIST = statement(
 
 const INSERT = statement(
   'api.decisions.insert',
-  `INSERT INTO api.decisions (tenant, run_id, id, decision, reason, command_id, decided_at)
-   VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+  `INSERT INTO api.decisions (tenant, run_id, id, decision, reason, command_id, decided_at, result_ref)
+   VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
 );
 
 /** (K2) */

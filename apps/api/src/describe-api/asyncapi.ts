@@ -68,14 +68,14 @@ const deadLetters: readonly CarriedMessage[] = [
 const events: readonly CarriedMessage[] = eventMessages.map((message) => ({
   id: message.name,
   message,
-  headers: [],
+  headers: ['EventHeaders'],
   summary: message.meaning,
 }));
 
 const decisions: readonly CarriedMessage[] = decisionMessages.map((message) => ({
   id: message.name,
   message,
-  headers: [],
+  headers: ['DecisionHeaders'],
   summary: message.meaning,
 }));
 

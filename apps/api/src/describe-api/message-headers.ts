@@ -1,5 +1,5 @@
 /** Kafka headers as schemas: the CloudEvents envelope that all messages have, and what work, retries and dead letters add to it. */
-import { springDeadLetterHeaders, workHeaders } from '#libs/contracts';
+import { repeatHeaders, springDeadLetterHeaders, workHeaders } from '#libs/contracts';
 import { failureClasses } from '#libs/domain';
 import type { JsonSchema } from './class-schema.js';
 
@@ -24,6 +24,18 @@ const work = required({
 });
 
 const hop = { [workHeaders.hop]: digits('Counts the tiers that one dispatch has passed through.') };
+
+const reemission = {
+  [repeatHeaders.reemission]: digits(
+    'Sent again because nothing is heard: the version of the run that was seen last.',
+  ),
+};
+
+const repeated = {
+  [repeatHeaders.repeated]: text(
+    "Sent again because the api has asked: with id and version of the first one, the run's newest event.",
+  ),
+};
 
 const origin = {
   [workHeaders.originalTopic]: text('Topic of the first message; written once.'),
@@ -90,7 +102,9 @@ export const headerSchemas = {
       },
     },
   ),
-  WorkHeaders: withOptional(work, hop),
+  WorkHeaders: withOptional(work, { ...hop, ...reemission }),
+  DecisionHeaders: withOptional({ type: 'object' }, reemission),
+  EventHeaders: withOptional({ type: 'object' }, repeated),
   RetryHeaders: withOptional(required({ ...attempts, ...times, ...origin, ...lastError }), openAi),
   DeadLetterHeaders: withOptional(required({ ...attempts, ...origin, ...lastError, ...spring }), {
     ...times,

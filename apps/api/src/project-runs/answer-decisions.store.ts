@@ -1,4 +1,4 @@
-import { isDecisionId, uuidOfDecision } from '#libs/domain';
+import { isDecisionId, uuidOfDecision, type DecisionName } from '#libs/domain';
 import { statement, type Tx } from '#libs/postgres';
 import type { IncomingEvent } from './incoming-event.js';
 
@@ -12,12 +12,16 @@ export function isAnswer({ event }: IncomingEvent): boolean {
  * stays as it is, so that an answer that comes again takes no mark of a later decision away.
  *
  * At most one event per run, whose row the transaction has locked.
+ * @returns those that are answered by it, for the first time
  */
-export async function answerDecisions(tx: Tx, events: readonly IncomingEvent[]): Promise<void> {
+export async function answerDecisions(
+  tx: Tx,
+  events: readonly IncomingEvent[],
+): Promise<readonly AnsweredDecision[]> {
   const answers = events.flatMap(answerOf);
-  if (answers.length === 0) return;
+  if (answers.length === 0) return [];
   const column = <T>(pick: (answer: Answer) => T) => answers.map(pick);
-  await tx.query(ANSWER, [
+  const { rows } = await tx.query<AnsweredDecision>(ANSWER, [
     column(({ tenant }) => tenant),
     column(({ runUuid }) => runUuid),
     column(({ decisionUuid }) => decisionUuid),
@@ -26,6 +30,13 @@ export async function answerDecisions(tx: Tx, events: readonly IncomingEvent[]):
     column(({ refusal }) => refusal?.reason.replaceAll('\u0000', '') ?? null),
     column(({ answeredAt }) => answeredAt),
   ]);
+  return rows;
+}
+
+export interface AnsweredDecision {
+  readonly decision: DecisionName;
+  /** `applied`, or the code of the refusal. */
+  readonly outcome: string;
 }
 
 interface Answer {
@@ -58,7 +69,7 @@ const ANSWER = statement(
      FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])
        AS i(tenant, run_id, id, state, code, reason, answered_at)
      WHERE d.tenant = i.tenant AND d.run_id = i.run_id AND d.id = i.id AND d.state = 'pending'
-     RETURNING d.tenant, d.run_id, d.decision
+     RETURNING d.tenant, d.run_id, d.decision, coalesce(d.refusal_code, 'applied') AS outcome
    )
    UPDATE api.runs r
    SET revision = r.revision + 1,
@@ -66,5 +77,6 @@ const ANSWER = statement(
        redrive_pending = r.redrive_pending AND a.decision <> 'redrive',
        discard_pending = r.discard_pending AND a.decision <> 'discard',
        completion_pending = r.completion_pending AND a.decision <> 'complete'
-   FROM answered a WHERE r.tenant = a.tenant AND r.id = a.run_id`,
+   FROM answered a WHERE r.tenant = a.tenant AND r.id = a.run_id
+   RETURNING a.decision, a.outcome`,
 );

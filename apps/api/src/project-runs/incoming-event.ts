@@ -1,4 +1,4 @@
-import { parseRunEvent, type RunEvent } from '#libs/contracts';
+import { isRepeated, parseRunEvent, type RunEvent } from '#libs/contracts';
 import { isRunId, uuidOf } from '#libs/domain';
 import type { ReceivedMessage, RecordPosition } from '#libs/messaging';
 
@@ -14,8 +14,10 @@ export interface IncomingEvent {
   /** The data as it was published, for the history. */
   readonly body: unknown;
   readonly position: RecordPosition;
-  /** It has waited long enough: applied even where a version before it is missing, or its run is not known. */
+  /** Nothing before it is to be waited for: applied even where a version is missing, or its run is not known. */
   readonly overGap: boolean;
+  /** It was sent again because the api asked: where it is news, it had been lost. */
+  readonly repeated: boolean;
 }
 
 export type ReadEvent =
@@ -27,9 +29,11 @@ export type ReadEvent =
       readonly problem: string;
     };
 
-type Readable = Pick<ReceivedMessage, 'id' | 'type' | 'data' | 'position'>;
+type Readable = Pick<ReceivedMessage, 'id' | 'type' | 'data' | 'position'> &
+  Partial<Pick<ReceivedMessage, 'headers'>>;
 
-export function readEvent(message: Readable, overGap = false): ReadEvent {
+/** @param waited it has been parked for long enough */
+export function readEvent(message: Readable, waited = false): ReadEvent {
   const parsed = parseRunEvent(message);
   switch (parsed.kind) {
     case 'unknown_type':
@@ -45,19 +49,21 @@ export function readEvent(message: Readable, overGap = false): ReadEvent {
         problem: parsed.problems.map((each) => `${each.pointer} ${each.message}`).join('; '),
       };
     case 'parsed':
-      return incoming(message, parsed.value, overGap);
+      return incoming(message, parsed.value, waited);
   }
 }
 
-function incoming(message: Readable, event: RunEvent, overGap: boolean): ReadEvent {
+function incoming(message: Readable, event: RunEvent, waited: boolean): ReadEvent {
   const { runId, tenant, version } = event.data;
   if (!isRunId(runId)) {
     return { kind: 'unreadable', reason: 'invalid', problem: '/runId is not a run id' };
   }
   const { id: eventId, type, data: body, position } = message;
   const runUuid = uuidOf(runId);
+  const repeated = isRepeated(message.headers ?? {});
+  const overGap = waited || repeated;
   return {
     kind: 'event',
-    event: { tenant, runUuid, version, eventId, type, event, body, position, overGap },
+    event: { tenant, runUuid, version, eventId, type, event, body, position, overGap, repeated },
   };
 }

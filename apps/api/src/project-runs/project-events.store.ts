@@ -11,7 +11,9 @@
  * (P5) What became of a decision is noted with the event that says so, in one transaction: no view shows one without the other.
  * (P6) Rows are locked in the order of (tenant, id), which is the order the batcher sorts by.
  * (P7) The history of an expired run is gone: an old event that comes again must not be taken for a missing one.
+ * (P8) An event that was sent again lies behind all that its run told before: what is missing then is lost, and not waited for.
  */
+import type { Metrics } from '#libs/metrics';
 import { pauseAt } from '#libs/pause-points';
 import { KeyedBatcher, statement, type Database, type Sql, type Tx } from '#libs/postgres';
 import type { ParkReason } from '../schema/index.js';
@@ -40,7 +42,10 @@ interface Outcome {
 export class ProjectEventsStore {
   private readonly batcher: KeyedBatcher<IncomingEvent, Outcome>;
 
-  constructor(private readonly database: Database) {
+  constructor(
+    private readonly database: Database,
+    private readonly metrics: Metrics,
+  ) {
     this.batcher = new KeyedBatcher<IncomingEvent, Outcome>({
       name: 'api.project-events',
       keyOf: (event) => `${event.tenant} ${event.runUuid}`,
@@ -64,6 +69,11 @@ export class ProjectEventsStore {
     }
   }
 
+  /** The processor was asked, and this is still what it said last. */
+  async confirm({ tenant, runUuid, version }: IncomingEvent): Promise<void> {
+    await this.database.query(CONFIRM, [tenant, runUuid, version]);
+  }
+
   private async write(events: readonly IncomingEvent[]): Promise<Outcome[]> {
     const overdue = events.filter((event) => event.overGap);
     if (overdue.length > 0) await this.learnRuns(overdue);
@@ -75,12 +85,13 @@ export class ProjectEventsStore {
 
   private async commit(events: readonly IncomingEvent[]): Promise<Outcome[]> {
     if (!events.some(isAnswer)) return apply(this.database, events);
-    return this.database.transaction(async (tx) => {
+    const { outcomes, answered } = await this.database.transaction(async (tx) => {
       const outcomes = await apply(tx, events);
       const taken = events.filter((_, index) => isTaken(outcomes[index]));
-      await answerDecisions(tx, taken); // (P5)
-      return outcomes;
+      return { outcomes, answered: await answerDecisions(tx, taken) }; // (P5)
     });
+    for (const each of answered) this.metrics.add('holdfast_decisions_total', each);
+    return outcomes;
   }
 
   /** A run that the api never heard of, whose event nobody else explains: it exists, and its events say what it is. */
@@ -178,6 +189,9 @@ const setView = (change: string) => `
           p.result_ref, p.ended_at
    FROM json_populate_record(r, ${change}) AS p)`;
 
+/** The silence is over. */
+const MOVED = 'moved_at = now(), asks = 0, asked_at = NULL, confirmed_at = NULL';
+
 const inHistory = (event: string) => `
   EXISTS (SELECT FROM api.run_events h
           WHERE h.tenant = ${event}.tenant AND h.run_id = ${event}.run_id AND h.version = ${event}.version)`;
@@ -196,6 +210,7 @@ const APPLY = statement(
      UPDATE api.runs r
      SET version = i.version,
          started_at = COALESCE(r.started_at, (i.change ->> 'started_at')::timestamptz),
+         ${MOVED},
          result = COALESCE(i.result, r.result),
          ${setView('i.change')}
      FROM incoming i JOIN run ON run.tenant = i.tenant AND run.id = i.run_id
@@ -249,6 +264,11 @@ const LEARN = statement(
    ON CONFLICT DO NOTHING`,
 );
 
+const CONFIRM = statement(
+  'api.project-events.confirm',
+  `UPDATE api.runs SET confirmed_at = now() WHERE tenant = $1 AND id = $2 AND version = $3 AND asks > 0`,
+);
+
 const LOCK_RUN = statement(
   'api.project-events.lock-run',
   'SELECT FROM api.runs WHERE tenant = $1 AND id = $2 AND expired_at IS NULL FOR NO KEY UPDATE',
@@ -275,6 +295,7 @@ const REFOLD = statement(
   'api.project-events.refold',
   `UPDATE api.runs r
    SET revision = r.revision + 1,
+       ${MOVED},
        started_at = (SELECT p.started_at FROM json_populate_record(r, $3::json) AS p),
        result = COALESCE($4::json, r.result),
        ${setView('$3::json')}

@@ -17,8 +17,9 @@ import { ProjectRuns } from './project-runs.js';
   providers: [
     {
       provide: ProjectEventsStore,
-      inject: [Database],
-      useFactory: (database: Database) => new ProjectEventsStore(database),
+      inject: [Database, PrometheusMetrics],
+      useFactory: (database: Database, metrics: PrometheusMetrics) =>
+        new ProjectEventsStore(database, metrics),
     },
     {
       provide: ParkedEventsStore,

@@ -3,6 +3,7 @@ import type { Metrics } from '#libs/metrics';
 import type { ReceivedMessage, UndecodableRecord } from '#libs/messaging';
 import { isRowRejection } from '#libs/postgres';
 import { wordsOf, type FieldLog } from '#libs/process';
+import { isAnswer } from './answer-decisions.store.js';
 import { readEvent, type IncomingEvent } from './incoming-event.js';
 import type { ParkedEventsStore, SetAside, WaitingEvent } from './parked-events.store.js';
 import type { ProjectEventsStore, Projection } from './project-events.store.js';
@@ -79,12 +80,26 @@ export class ProjectRuns {
   private async project(event: IncomingEvent): Promise<void> {
     const projection = await this.events.project(event);
     this.count(projection, event);
+    if (event.repeated) await this.settleAsked(projection, event);
     if (projection.kind !== 'applied') return;
     this.onApplied();
     if (!projection.nextWaits) return;
     const next = await this.parked.nextOf(event.tenant, event.runUuid, event.version + 1);
     const read = next && readEvent(next);
     if (read?.kind === 'event') await this.project(read.event);
+  }
+
+  /** The processor was asked, and this is what it said: news, that had been lost, or what is known already. */
+  private async settleAsked(projection: Projection, event: IncomingEvent): Promise<void> {
+    if (projection.kind === 'duplicate') return this.events.confirm(event);
+    const { type, version } = event;
+    const { runId } = event.event.data;
+    const what = isAnswer(event) ? 'answer' : 'event';
+    this.metrics.add('holdfast_repairs_total', { what });
+    this.log.warn(
+      { runId, version, type, what },
+      'it was lost on its way here, and has come again',
+    );
   }
 
   private async setAside(record: SetAside): Promise<void> {

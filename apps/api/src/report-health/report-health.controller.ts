@@ -18,6 +18,7 @@ import { CONTENT_DATABASE } from '../connections.module.js';
 import { COMMANDS_CONSUMER } from '../consumers.js';
 import { schemasOf } from '../schema/index.js';
 import { API_SETTINGS, type ApiSettings } from '../settings.js';
+import { STUCK_FACTS, type StuckFacts } from './stuck-facts.js';
 
 /**
  * For whatever runs the process; what is not well says why in words. Readiness asks "can it take requests?": that needs Postgres,
@@ -34,6 +35,7 @@ export class ReportHealthController {
     private readonly relay: OutboxRelay,
     private readonly events: KafkaTransportStrategy,
     @Inject(COMMANDS_CONSUMER) private readonly commands: KafkaTransportStrategy,
+    @Inject(STUCK_FACTS) private readonly stuck: StuckFacts,
     private readonly draining: Draining,
     @Inject(API_SETTINGS) private readonly settings: ApiSettings,
   ) {}
@@ -54,6 +56,7 @@ export class ReportHealthController {
       () => this.publishing(),
       () => this.consuming('kafka', this.events, 'views may be behind'),
       () => this.consuming('commands', this.commands, 'requests over Kafka wait'),
+      () => this.hearing(),
     ]);
   }
 
@@ -109,6 +112,16 @@ export class ReportHealthController {
       : indicator.degraded({ message: problem, ...facts });
   }
 
+  /** Never a reason to take no requests: what is stuck is stuck elsewhere. */
+  private async hearing() {
+    const { runs, oldest } = await this.stuck.find().catch(() => NOTHING_STUCK); // `postgres` tells of it
+    const indicator = this.indicators.check('runs');
+    if (oldest === null) return indicator.up({ stuck: 0 });
+    const seconds = Math.round(oldest.silentMs / 1_000);
+    const message = `nothing is heard of ${runs} ${runs === 1 ? 'run' : 'runs'}, of ${oldest.runId} for ${seconds} s`;
+    return indicator.degraded({ message, stuck: runs });
+  }
+
   private consuming(name: string, consumer: KafkaTransportStrategy, consequence: string) {
     const status = consumer.consumerStatus();
     const problem = consumerProblem(status);
@@ -119,6 +132,8 @@ export class ReportHealthController {
       : indicator.degraded({ message: `${problem}; ${consequence}`, lag });
   }
 }
+
+const NOTHING_STUCK = { runs: 0, oldest: null };
 
 function notAssignedYet(consumer: KafkaTransportStrategy): string | null {
   const epoch = consumer.consumerStatus()?.assignmentEpoch ?? 0;

@@ -1,4 +1,4 @@
-import { Column, Entity, PrimaryColumn } from 'typeorm';
+import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import type { DecisionState } from '#libs/contracts';
 import type { DecisionName } from '#libs/domain';
 
@@ -7,6 +7,8 @@ import type { DecisionName } from '#libs/domain';
   name: 'decisions',
   comment: 'What was decided about runs, and what became of it.',
 })
+@Index('decisions_pending', { synchronize: false })
+@Index('decisions_by_result', { synchronize: false })
 export class DecisionEntity {
   @PrimaryColumn({ type: 'text' })
   tenant!: string;
@@ -51,4 +53,22 @@ export class DecisionEntity {
 
   @Column({ name: 'answered_at', type: 'timestamptz', nullable: true })
   answeredAt!: Date | null;
+
+  @Column({
+    name: 'result_ref',
+    type: 'text',
+    nullable: true,
+    comment: 'Of a completion by hand: the result, in the content store.',
+  })
+  resultRef!: string | null;
+
+  @Column({
+    type: 'int',
+    default: 0,
+    comment: 'How often it was sent again because no answer came.',
+  })
+  asks!: number;
+
+  @Column({ name: 'asked_at', type: 'timestamptz', nullable: true })
+  askedAt!: Date | null;
 }

@@ -5,6 +5,12 @@ export { DecisionEntity } from './decision.entity.js';
 export { RefusedCommandEntity } from './refused-command.entity.js';
 export { ParkedEventEntity, type ParkReason } from './parked-event.entity.js';
 export { RUN_COLUMNS, runETagOf, runViewOf, type RunRow } from './run-view.js';
+export {
+  decisionMessage,
+  requestMessage,
+  type CommandedDecision,
+  type RequestedRun,
+} from './run-messages.js';
 export { apiMigrations } from './migrations/index.js';
 export { schemasOf } from './schemas.js';
 export { RUN_EVENTS_CHANNEL } from './channels.js';

@@ -169,6 +169,8 @@ const NEEDED_UNTIL = statement(
      UNION ALL
      SELECT w.ref, r.ended_at
      FROM wanted w JOIN api.runs r ON r.documents @> jsonb_build_array(w.document) AND r.documents <> '[]'::jsonb
+     UNION ALL
+     SELECT w.ref, NULL FROM wanted w JOIN api.decisions d ON d.result_ref = w.ref AND d.state = 'pending'
    )
    SELECT ref, max(coalesce(ended_at, now())) + $3 * interval '1 ms' AS until FROM named GROUP BY ref`,
 );

@@ -13,8 +13,8 @@ export const RUN_COLUMNS = `
   r.failure, r.result_ref AS "resultRef", r.created_at AS "createdAt", r.started_at AS "startedAt",
   r.ended_at AS "endedAt", r.expired_at AS "expiredAt"`;
 
-/** What `RUN_COLUMNS` reads: all but the inline result, which only its own address serves. */
-export type RunRow = Omit<RunEntity, 'result'>;
+/** What `RUN_COLUMNS` reads: all but the inline result, which only its own address serves, and what was asked about silence. */
+export type RunRow = Omit<RunEntity, 'result' | 'movedAt' | 'asks' | 'askedAt' | 'confirmedAt'>;
 
 /** A run as callers see it. `now` in epoch ms: the text for people says when the next try comes. */
 export function runViewOf(run: RunRow, now: number): RunView {

@@ -21,6 +21,8 @@ import type { RunFailure, RunPriority, RunProgress, RunStatus, Waiting } from '#
 @Index('runs_by_input', { synchronize: false })
 @Index('runs_by_result', { synchronize: false })
 @Index('runs_by_document', { synchronize: false })
+@Index('runs_unfinished', { synchronize: false })
+@Index('runs_asked', { synchronize: false })
 export class RunEntity {
   @PrimaryColumn({ type: 'text' })
   tenant!: string;
@@ -157,4 +159,26 @@ export class RunEntity {
       'Since then history, result, reference and labels are gone; the row keeps its key from making a second run.',
   })
   expiredAt!: Date | null;
+
+  @Column({
+    name: 'moved_at',
+    type: 'timestamptz',
+    default: () => 'now()',
+    comment: 'When an event last changed the view.',
+  })
+  movedAt!: Date;
+
+  @Column({ type: 'int', default: 0, comment: 'How often its request was sent again since then.' })
+  asks!: number;
+
+  @Column({ name: 'asked_at', type: 'timestamptz', nullable: true, comment: 'When it last was.' })
+  askedAt!: Date | null;
+
+  @Column({
+    name: 'confirmed_at',
+    type: 'timestamptz',
+    nullable: true,
+    comment: 'When the processor last said, asked, that nothing has changed since.',
+  })
+  confirmedAt!: Date | null;
 }

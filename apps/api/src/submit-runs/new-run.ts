@@ -1,15 +1,8 @@
-import {
-  durationMs,
-  RUN_REQUESTED,
-  topics,
-  workHeaders,
-  type RunRequested,
-  type SubmitRunBody,
-} from '#libs/contracts';
-import { defaultRetryPolicy, runIdOf } from '#libs/domain';
+import { durationMs, type SubmitRunBody } from '#libs/contracts';
+import { defaultRetryPolicy } from '#libs/domain';
 import type { OutboxMessage } from '#libs/messaging';
 import type { Workflow } from '#libs/workflows';
-import type { RunRow } from '../schema/index.js';
+import { requestMessage, type RunRow } from '../schema/index.js';
 
 /** A run about to be accepted: its first row, and the message that will have it carried out. They commit together or not at all. */
 export interface NewRun {
@@ -31,7 +24,8 @@ export interface NewRunFacts {
 
 export function newRunOf(body: SubmitRunBody, workflow: Workflow, facts: NewRunFacts): NewRun {
   const row = firstRowOf(body, workflow, facts);
-  return { row, requested: requestOf(row, facts) };
+  const { inputRef, messageId, now, traceparent } = facts;
+  return { row, requested: requestMessage({ ...row, inputRef }, { messageId, now, traceparent }) };
 }
 
 function firstRowOf(body: SubmitRunBody, workflow: Workflow, facts: NewRunFacts): NewRun['row'] {
@@ -67,35 +61,5 @@ function firstRowOf(body: SubmitRunBody, workflow: Workflow, facts: NewRunFacts)
     startedAt: null,
     endedAt: null,
     expiredAt: null,
-  };
-}
-
-function requestOf(row: NewRun['row'], facts: NewRunFacts): OutboxMessage {
-  const runId = runIdOf(row.id);
-  const data: RunRequested = {
-    runId,
-    tenant: row.tenant,
-    workflow: row.workflow,
-    workflowVersion: row.workflowVersion,
-    inputRef: facts.inputRef,
-    documents: row.documents,
-    priority: row.priority,
-    deadlineAt: row.deadlineAt?.toISOString() ?? null,
-    reference: row.reference,
-    labels: row.labels,
-  };
-  return {
-    topic: topics.runRequested,
-    message: {
-      id: facts.messageId,
-      type: RUN_REQUESTED,
-      subject: runId,
-      time: facts.now,
-      key: runId,
-      correlationId: runId,
-      traceparent: facts.traceparent,
-      headers: { [workHeaders.dispatch]: '1', [workHeaders.hop]: '0' },
-      data,
-    },
   };
 }

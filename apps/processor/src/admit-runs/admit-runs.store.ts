@@ -7,6 +7,8 @@
  * (A3) A hop sends the message on and counts it in one transaction, so that of two copies one hops.
  * (A4) Requests and decisions of one run are one key: a batch never holds two of them, and the second waits for the commit of
  *      the first. So a cancel can't overtake an admission that is on its way.
+ * (A5) A run that the api has heard of and this database has not was lost here. It is admitted before a person, with the version
+ *      that the api knows: what it did and paid before is not known, and it must not do it again by itself.
  */
 import { KeyedBatcher, statement, type Database, type Tx } from '#libs/postgres';
 import type { Outbox } from '#libs/messaging';
@@ -15,6 +17,8 @@ import type { WorkflowCatalogue } from '#libs/workflows';
 import {
   changeExecutions,
   lockExecutions,
+  ownFailure,
+  repeatNewestEvents,
   retryMessage,
   unchanged,
   type ExecutionChange,
@@ -66,13 +70,16 @@ export class AdmitRunsStore {
         work,
         admission: decideAdmission(knownOf(known.get(work.runId), now), work),
       }));
-      const fresh = worksWith(decided, 'insert');
+      const forgotten = worksWith(decided, 'insert_forgotten').map(beforeAPerson); // (A5)
+      const fresh = [...worksWith(decided, 'insert'), ...forgotten].sort(byRunId);
       const inserted = await insertNew(tx, fresh);
       const ended = await applyEarlyDecisions(tx, this.outbox, inserted);
       const alive = inserted.filter((row) => !ended.has(row.run_id));
       await putBeforeAPerson(tx, this.outbox, alive, fresh);
       await makeReady(tx, worksWith(decided, 'make_ready'));
       await hop(tx, this.outbox, worksWith(decided, 'hop'), now); // (A3)
+      const asked = worksWith(decided, 'repeat').map(({ runId }) => known.get(runId)!);
+      await repeatNewestEvents(tx, this.outbox, asked);
       const { outbox, workflows } = this;
       const answered = await applyDecisions(tx, outbox, workflows, known, decisions);
       const byRun = new Map<string, Admission | DecisionAdmission>([
@@ -109,6 +116,19 @@ function isDecision(arrival: Arrival): arrival is CheckedDecision {
 
 function worksWith(decided: readonly Decided[], kind: Admission['kind']): IncomingWork[] {
   return decided.filter(({ admission }) => admission.kind === kind).map(({ work }) => work);
+}
+
+/** (A5) */
+function beforeAPerson(work: IncomingWork): IncomingWork {
+  const said = { class: 'internal', code: 'run_forgotten', message: FORGOTTEN } as const;
+  return { ...work, unworkable: ownFailure(said, work.request.workflow) };
+}
+
+const FORGOTTEN =
+  'the processor has lost what it knew of this run; redrive it only where it may be done and paid again';
+
+function byRunId(a: IncomingWork, b: IncomingWork): number {
+  return a.runId < b.runId ? -1 : 1;
 }
 
 function keyOfLane(lane: { tenant: string; model: string }): string {
@@ -150,6 +170,7 @@ async function insertNew(tx: Tx, works: readonly IncomingWork[]): Promise<Execut
     column((work) => work.dispatch),
     column((work) => work.maxAttempts),
     column((work) => work.request.deadlineAt ?? null),
+    column((work) => work.seenVersion ?? 0),
   ]);
   return rows;
 }
@@ -202,13 +223,13 @@ const INSERT = statement(
   'processor.executions.insert',
   `INSERT INTO processor.executions
      (run_id, tenant, model, priority, workflow, workflow_version, request, traceparent, origin, status, dispatch, max_attempts,
-      deadline_at)
+      deadline_at, version)
    SELECT run_id, tenant, model, priority, workflow, workflow_version, request, traceparent, origin, 'ready', dispatch,
-     max_attempts, deadline_at
+     max_attempts, deadline_at, version
    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::smallint[], $5::text[], $6::int[], $7::json[], $8::text[], $9::json[],
-               $10::int[], $11::int[], $12::timestamptz[])
+               $10::int[], $11::int[], $12::timestamptz[], $13::int[])
      AS w (run_id, tenant, model, priority, workflow, workflow_version, request, traceparent, origin, dispatch, max_attempts,
-           deadline_at)
+           deadline_at, version)
    ORDER BY run_id
    ON CONFLICT DO NOTHING
    RETURNING *`,

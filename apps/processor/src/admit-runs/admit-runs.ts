@@ -56,6 +56,7 @@ export class AdmitRuns {
         return this.bury(refusedRecord(message, 'row_refused', ROW_REFUSED));
       case 'foreign':
         return this.bury(refusedRecord(message, 'tenant_mismatch', TENANT_MISMATCH));
+      case 'insert_forgotten':
       case 'insert':
       case 'make_ready':
       case 'sent_on':
@@ -63,6 +64,7 @@ export class AdmitRuns {
         this.tools.relay.hint();
         return;
       case 'hop':
+      case 'repeat':
       case 'answered':
       case 'repeated':
         this.tools.relay.hint();
@@ -123,13 +125,15 @@ export class AdmitRuns {
   ): void {
     const { kind } = admission;
     if (kind === 'row_refused' || kind === 'foreign') return; // it is counted as a dead record
-    const { metrics } = this.tools;
+    const { metrics, log } = this.tools;
     metrics.add('holdfast_admissions_total', {
       kind: kind === 'settle' ? admission.because : kind,
     });
-    if (!('decision' in arrival) || !('answer' in admission) || !admission.answer) return;
-    const { decision } = arrival;
-    metrics.add('holdfast_decisions_total', { decision, outcome: admission.answer });
+    const repaired = repairOf(arrival, kind);
+    if (repaired === null) return;
+    metrics.add('holdfast_repairs_total', { what: repaired });
+    const runId = runIdOf(arrival.runId);
+    log.warn({ runId, what: repaired }, 'it was lost on its way here, and has come again');
   }
 
   private async bury(dead: ReturnType<typeof undecodableRecord>): Promise<void> {
@@ -141,8 +145,21 @@ export class AdmitRuns {
   }
 }
 
+/** What was lost, where the message is one that the api has sent again; null: nothing, or it is none. */
+function repairOf(
+  arrival: Arrival,
+  kind: (Admission | DecisionAdmission)['kind'],
+): 'dispatch' | 'decision' | 'run' | null {
+  if ('decisionId' in arrival) {
+    const isNew = kind !== 'repeated' && kind !== 'known';
+    return arrival.isReemitted && isNew ? 'decision' : null;
+  }
+  if (kind === 'insert_forgotten') return 'run';
+  return kind === 'insert' && arrival.seenVersion !== null ? 'dispatch' : null;
+}
+
 const TENANT_MISMATCH = 'the run belongs to another tenant than the decision says';
 
 /** Postgres' own words may quote the value. */
 const ROW_REFUSED =
-  'Postgres refuses a value of it: a text with U+0000, a number or an instant out of range';
+  'it cannot be stored as it is: a text with U+0000, a number or an instant out of range, or too much to tell';

@@ -20,6 +20,7 @@ import { statement, type Tx } from '#libs/postgres';
 import type { WorkflowCatalogue } from '#libs/workflows';
 import {
   answerDecisions,
+  asRepeat,
   changeExecutions,
   findDecisions,
   ownFailure,
@@ -74,7 +75,7 @@ export async function applyDecisions(
   const known = new Map(stored.map((each) => [each.runId, each]));
   await outbox.append(
     tx,
-    stored.flatMap(({ answered }) => (answered === null ? [] : [answered])),
+    stored.flatMap(({ answered }) => (answered === null ? [] : [asRepeat(answered)])),
   );
   const isForeign = ({ runId, tenant }: CheckedDecision) =>
     (rows.get(runId)?.tenant ?? tenant) !== tenant;

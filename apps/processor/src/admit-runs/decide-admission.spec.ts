@@ -26,6 +26,10 @@ const known = (changes: Partial<KnownRun>): KnownRun => ({
   dueInMs: null,
   ...changes,
 });
+/** As Kafka brings it; `seenVersion` where the api has sent it again. */
+const work = (dispatch: number, hop: number, seenVersion: number | null = null) => ({
+  ...{ dispatch, hop, seenVersion },
+});
 const told = (admission: Admission) =>
   admission.kind === 'settle' ? admission.because : admission.kind;
 
@@ -35,7 +39,7 @@ describe('work for a run that is not known', () => {
     [2, 0, 'unknown_run'],
     [7, 3, 'unknown_run'],
   ])('dispatch %i, hop %i: %s', (dispatch, hop, expected) => {
-    expect(told(decideAdmission(undefined, { dispatch, hop }))).toBe(expected);
+    expect(told(decideAdmission(undefined, work(dispatch, hop)))).toBe(expected);
   });
 });
 
@@ -52,40 +56,64 @@ describe('work for a known run', () => {
     '$status, dispatch $dispatchBy, hop $hopBy, due $due',
     ({ status, dispatchBy, hopBy, dueInMs }) => {
       const run = known({ status, dueInMs });
-      const work = { dispatch: run.dispatch + dispatchBy, hop: run.hop + hopBy };
+      const due = work(run.dispatch + dispatchBy, run.hop + hopBy);
       const isTheOneDue = status === 'retrying' && dispatchBy === 0 && hopBy === 0;
       const waits = dueInMs !== null && dueInMs >= 5_000;
       const settled = dispatchBy < 0 || status === 'retrying' ? 'stale' : 'duplicate';
       const expected = isTheOneDue ? (waits ? 'hop' : 'make_ready') : settled;
-      expect(told(decideAdmission(run, work))).toBe(expected);
+      expect(told(decideAdmission(run, due))).toBe(expected);
     },
   );
 
   it('says how long a hop has to wait', () => {
     const run = known({ dueInMs: 61_000 });
-    expect(decideAdmission(run, run)).toEqual({ kind: 'hop', waitMs: 61_000 });
+    expect(decideAdmission(run, work(run.dispatch, run.hop))).toEqual({
+      kind: 'hop',
+      waitMs: 61_000,
+    });
   });
 });
 
 describe('the messages of one run, delivered in any order and any number of times', () => {
   it('make it ready once per dispatch', () => {
     const deliveries = fc.array(
-      fc.record({ dispatch: fc.integer({ min: 1, max: 4 }), hop: fc.integer({ min: 0, max: 2 }) }),
+      fc.tuple(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 0, max: 2 })),
       { maxLength: 60 },
     );
     fc.assert(
       fc.property(deliveries, (works) => {
         let run: KnownRun | undefined;
         const starts: number[] = [];
-        for (const work of works) {
-          const admission = decideAdmission(run, work);
+        for (const [dispatch, hop] of works) {
+          const admission = decideAdmission(run, work(dispatch, hop));
           if (admission.kind !== 'insert' && admission.kind !== 'make_ready') continue;
-          starts.push(work.dispatch);
+          starts.push(dispatch);
           // It is carried, fails, and waits for its next dispatch.
-          run = known({ dispatch: work.dispatch + 1, hop: 0 });
+          run = known({ dispatch: dispatch + 1, hop: 0 });
         }
         expect(starts).toEqual(starts.map((_, index) => index + 1));
       }),
     );
   });
+});
+
+describe('a request that the api sends again', () => {
+  it('is the first one to arrive, where the first was lost', () => {
+    expect(told(decideAdmission(undefined, work(1, 0, 0)))).toBe('insert');
+  });
+
+  it('of a run that told the api something, and of which nothing is known here, is for a person', () => {
+    expect(told(decideAdmission(undefined, work(1, 0, 4)))).toBe('insert_forgotten');
+  });
+
+  it.each(statuses)(
+    'is answered with what a run that is %s told last, and moves nothing',
+    (status) => {
+      for (const dispatch of [1, 3]) {
+        expect(decideAdmission(known({ status }), work(dispatch, 1, 4))).toEqual({
+          kind: 'repeat',
+        });
+      }
+    },
+  );
 });

@@ -1,4 +1,4 @@
-import { RUN_REQUESTED, workHeaders } from '#libs/contracts';
+import { repeatHeaders, RUN_REQUESTED, workHeaders } from '#libs/contracts';
 import type { ReceivedMessage } from '#libs/messaging';
 import { workflows } from '#libs/workflows';
 import { readWork } from './incoming-work.js';
@@ -45,6 +45,7 @@ describe('a work message that can be dispatched', () => {
         runId: UUID,
         dispatch: 1,
         hop: 0,
+        seenVersion: null,
         request: data,
         model: workflows.find('answer', 1)?.model,
         maxAttempts: 5,
@@ -61,6 +62,15 @@ describe('a work message that can be dispatched', () => {
       workflows,
     );
     expect(read).toMatchObject({ work: { dispatch: 4, hop: 2, traceparent: null } });
+  });
+
+  it('says what the api has seen, where it is sent again', () => {
+    const again = { [workHeaders.dispatch]: '1', [repeatHeaders.reemission]: '7' };
+    expect(readWork(withHeaders(again), workflows)).toMatchObject({ work: { seenVersion: 7 } });
+    const nonsense = { [workHeaders.dispatch]: '1', [repeatHeaders.reemission]: 'x' };
+    expect(readWork(withHeaders(nonsense), workflows)).toMatchObject({
+      work: { seenVersion: null },
+    });
   });
 
   it.each(['', 'a trace', `${TRACE}\0`, TRACE.repeat(10_000)])(

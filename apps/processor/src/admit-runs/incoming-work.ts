@@ -1,5 +1,10 @@
 /** A work message on its way into the processor's own tables: read, checked, and put in the words of the row. */
-import { parseRunRequested, parseWorkPosition, type RunRequested } from '#libs/contracts';
+import {
+  parseRunRequested,
+  parseWorkPosition,
+  reemissionOf,
+  type RunRequested,
+} from '#libs/contracts';
 import { defaultRetryPolicy, isRunId, uuidOf, type RunFailure } from '#libs/domain';
 import type { ReceivedMessage } from '#libs/messaging';
 import type { WorkflowCatalogue } from '#libs/workflows';
@@ -10,6 +15,8 @@ export interface IncomingWork {
   readonly runId: string;
   readonly dispatch: number;
   readonly hop: number;
+  /** Of a request that the api sends again: the version of the run that it has seen last; null: it is none. */
+  readonly seenVersion: number | null;
   readonly request: RunRequested;
   /** The lane that it waits in, with its tenant. */
   readonly model: string;
@@ -51,6 +58,7 @@ export function readWork(message: ReceivedMessage, workflows: WorkflowCatalogue)
       runId: uuidOf(request.runId),
       dispatch: position.position.dispatch,
       hop: position.position.hop,
+      seenVersion: reemissionOf(message.headers),
       request,
       model: workflow?.model ?? NO_MODEL,
       maxAttempts: workflow?.retry.maxAttempts ?? defaultRetryPolicy.maxAttempts,

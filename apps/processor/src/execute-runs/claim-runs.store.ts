@@ -12,7 +12,7 @@
 import type { Outbox } from '#libs/messaging';
 import { bumpFences } from '#libs/openai-gateway';
 import { pauseAt } from '#libs/pause-points';
-import { statement, type Database, type Tx } from '#libs/postgres';
+import { statement, uuidv7, type Database, type Tx } from '#libs/postgres';
 import { FIRST_FENCE, NO_USAGE, runEventMessage, type ExecutionRow } from '../schema/index.js';
 import type { Claim } from './claim.js';
 
@@ -39,6 +39,7 @@ export class ClaimRunsStore {
         this.leaseMs,
         MAX_LANES,
         CATCH_UP,
+        Array.from({ length: wanted }, () => uuidv7()),
       ]);
       if (rows.length === 0) return [];
       await this.record(tx, rows);
@@ -65,6 +66,7 @@ export class ClaimRunsStore {
       tx,
       rows.map((row) =>
         runEventMessage('RunStarted', row, {
+          id: row.newest_event_id,
           waiting: null,
           usage: NO_USAGE,
           result: null,
@@ -75,7 +77,7 @@ export class ClaimRunsStore {
   }
 }
 
-type ClaimedRow = ExecutionRow & { readonly now: Date };
+type ClaimedRow = ExecutionRow & { readonly now: Date; readonly newest_event_id: string };
 
 const READY_IN_LANE = `e.status = 'ready' AND e.tenant = l.tenant AND e.model = l.model
   AND (e.next_attempt_at IS NULL OR e.next_attempt_at <= now())`;
@@ -97,7 +99,7 @@ const CLAIM = statement(
    ), share AS MATERIALIZED (
      SELECT tenant, model, behind, ceil($1::float8 * weight / sum(weight) OVER ())::int AS quota FROM lane
    ), picked AS MATERIALIZED (
-     SELECT p.run_id FROM share l CROSS JOIN LATERAL (
+     SELECT p.run_id, row_number() OVER () AS place FROM share l CROSS JOIN LATERAL (
        SELECT e.run_id FROM processor.executions e WHERE ${READY_IN_LANE}
        ORDER BY e.priority, e.seq LIMIT l.quota FOR UPDATE SKIP LOCKED
      ) p
@@ -106,7 +108,8 @@ const CLAIM = statement(
    UPDATE processor.executions e
    SET status = 'running', owner = $2, fence = e.fence + 1, version = e.version + 1,
        lease_until = now() + make_interval(secs => $3::float8 / 1000), next_attempt_at = NULL, failure = NULL,
-       started_at = coalesce(e.started_at, now())
+       started_at = coalesce(e.started_at, now()), newest_event = 'RunStarted',
+       newest_event_id = ($6::uuid[])[picked.place], newest_event_at = now(), told_waiting_for = NULL, told_waiting_until = NULL
    FROM picked WHERE e.run_id = picked.run_id
    RETURNING e.*, now() AS now`,
 );

@@ -50,7 +50,7 @@ export async function storeDecisions(
 /** The given decisions, as far as they are stored. */
 export async function findDecisions(
   tx: Tx,
-  decisions: readonly Decision[],
+  decisions: readonly Pick<Decision, 'runId' | 'decisionId'>[],
 ): Promise<StoredDecision[]> {
   if (decisions.length === 0) return [];
   const { rows } = await tx.query<DecisionRow>(FIND, [

@@ -2,8 +2,8 @@
  * A run as the processor owns it: one row of `processor.executions`. Its states are the run's own, but for `ready`, which the
  * outside sees as `queued`.
  */
-import type { RunRequested } from '#libs/contracts';
-import type { RunFailure, RunProgress, RunStatus } from '#libs/domain';
+import type { RunEventName, RunRequested } from '#libs/contracts';
+import type { RunFailure, RunProgress, RunStatus, WaitingReason } from '#libs/domain';
 
 export type ExecutionStatus = Exclude<RunStatus, 'queued'> | 'ready';
 
@@ -31,6 +31,14 @@ export interface ExecutionRow {
   readonly next_attempt_at: Date | null;
   readonly deadline_at: Date | null;
   readonly version: number;
+  /** What was told with this version; null: nothing yet. */
+  readonly newest_event: RunEventName | null;
+  /** Its `ce_id`; of an answer the id of the decision, under which the answer is stored. */
+  readonly newest_event_id: string | null;
+  readonly newest_event_at: Date | null;
+  /** What it says that the run waits for. */
+  readonly told_waiting_for: WaitingReason | null;
+  readonly told_waiting_until: Date | null;
   readonly owner: string | null;
   readonly fence: bigint;
   readonly lost_leases: number;
@@ -43,6 +51,8 @@ export interface ExecutionRow {
   readonly result_ref: string | null;
   readonly admitted_at: Date;
   readonly started_at: Date | null;
+  /** Since then the row is a tombstone: what a message would say is gone. */
+  readonly expired_at: Date | null;
 }
 
 /** The fence that the first claim of a run gives it: before it nobody can have called the model or saved anything. */

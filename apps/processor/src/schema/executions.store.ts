@@ -12,12 +12,19 @@
  * (X5) Only transitions of the domain's table are made: the docs and what callers see are drawn from the same table.
  * (X6) A decision is answered in the transaction that carries it out, before the event of what it did. A run that ends as
  *      cancelled answers every cancel that waits for it.
+ * (X7) The row keeps what it has told last, so that the same message can go out again (`repeat-events.store.ts`).
  */
 import type { UsagePart } from '#libs/contracts';
-import { mayFollow, type RunFailure, type RunProgress, type WaitingReason } from '#libs/domain';
+import {
+  mayFollow,
+  type RunFailure,
+  type RunProgress,
+  type Waiting,
+  type WaitingReason,
+} from '#libs/domain';
 import type { Outbox, OutboxMessage } from '#libs/messaging';
 import { bumpFences, usageOfRuns } from '#libs/openai-gateway';
-import { statement, type Tx } from '#libs/postgres';
+import { RowRefusedError, statement, uuidv7, type Tx } from '#libs/postgres';
 import { publicStatusOf, type ExecutionRow, type ExecutionStatus } from './execution.js';
 import {
   pendingDecisions,
@@ -27,6 +34,7 @@ import {
 } from './decisions.store.js';
 import {
   answerMessage,
+  answerNameOf,
   deadLetterMessage,
   retryMessage,
   runEventMessage,
@@ -148,7 +156,14 @@ export async function answerDecisions(
   answers: readonly DecisionAnswer[],
 ): Promise<void> {
   if (answers.length === 0) return;
-  const { rows } = await tx.query<ChangedRow>(COUNT_EVENTS, [answers.map(({ runId }) => runId)]);
+  const byRun = [...Map.groupBy(answers, ({ runId }) => runId)];
+  const newest = byRun.map(([, own]) => own.at(-1)!);
+  const { rows } = await tx.query<ChangedRow>(COUNT_EVENTS, [
+    byRun.map(([runId]) => runId),
+    byRun.map(([, own]) => own.length),
+    newest.map(answerNameOf),
+    newest.map(({ decisionId }) => decisionId),
+  ]); // (X7)
   const answered = rows.flatMap((row) => {
     const own = answers.filter(({ runId }) => runId === row.run_id);
     return answersOf(row, { ...unchanged(row), answers: own });
@@ -161,7 +176,7 @@ export async function answerDecisions(
 }
 
 /** A bug: somebody decided what no run may do. Nothing is committed. */
-export class RunTransitionForbiddenError extends Error {
+export class RunTransitionForbiddenError extends RowRefusedError {
   override readonly name = 'RunTransitionForbiddenError';
   readonly code = 'run_transition_forbidden';
   constructor(from: ExecutionStatus, to: ExecutionStatus) {
@@ -174,7 +189,15 @@ function requireAllowed({ from, to }: ExecutionChange): void {
   throw new RunTransitionForbiddenError(from, to);
 }
 
-type ChangedRow = ExecutionRow & { readonly now: Date };
+/** Something was told: the id of it is there. */
+type ChangedRow = ExecutionRow & { readonly now: Date; readonly newest_event_id: string };
+
+/** What the change tells last, and under which id (X7); null: it tells nothing. */
+function newestEventOf({ event, answers }: ExecutionChange) {
+  if (event !== null) return { name: event, id: uuidv7() };
+  const answer = answers.at(-1);
+  return answer === undefined ? null : { name: answerNameOf(answer), id: answer.decisionId };
+}
 
 /** (X6) */
 async function answeringCancels(
@@ -243,13 +266,10 @@ function messagesOf(
   const { now } = row;
   const messages: OutboxMessage[] = [];
   if (change.event !== null) {
-    const until = row.next_attempt_at ?? waitEnd(now, change);
     messages.push(
       runEventMessage(change.event, row, {
-        waiting: change.waitingFor && {
-          reason: change.waitingFor,
-          until: until?.toISOString() ?? null,
-        },
+        id: row.newest_event_id,
+        waiting: toldWaiting(row),
         usage: usage.get(row.run_id) ?? NO_USAGE,
         result: change.result?.inline ?? null,
         now,
@@ -261,12 +281,15 @@ function messagesOf(
   return messages;
 }
 
-function waitEnd(now: Date, change: ExecutionChange): Date | null {
-  return change.delayMs === null ? null : new Date(now.getTime() + change.delayMs);
+/** As the newest event says it. */
+export function toldWaiting(row: ExecutionRow): Waiting | null {
+  const { told_waiting_for: reason, told_waiting_until: until } = row;
+  return reason && { reason, until: until?.toISOString() ?? null };
 }
 
 function columnsOf(changes: readonly ExecutionChange[]): unknown[] {
   const column = <T>(pick: (change: ExecutionChange) => T) => changes.map(pick);
+  const newest = changes.map(newestEventOf);
   return [
     column((change) => change.runId),
     column((change) => change.from),
@@ -283,6 +306,9 @@ function columnsOf(changes: readonly ExecutionChange[]): unknown[] {
     column((change) => change.result?.ref ?? null),
     column((change) => change.requestCancel),
     column((change) => change.startAfresh),
+    newest.map((event) => event?.name ?? null),
+    newest.map((event) => event?.id ?? null),
+    column((change) => change.waitingFor),
   ];
 }
 
@@ -325,19 +351,28 @@ const CHANGE = statement(
        fence = e.fence + (e.status = 'running' AND c.to_status <> 'running')::int,
        ready_since = CASE WHEN c.to_status = 'ready' AND e.status <> 'ready' THEN now() ELSE e.ready_since END,
        wait_announced = c.to_status = 'ready' AND (c.events > 0),
+       newest_event = coalesce(c.newest_event, e.newest_event),
+       newest_event_id = coalesce(c.newest_event_id, e.newest_event_id),
+       newest_event_at = CASE WHEN c.newest_event IS NULL THEN e.newest_event_at ELSE now() END,
+       told_waiting_for = CASE WHEN c.newest_event IS NULL THEN e.told_waiting_for ELSE c.waiting_for END,
+       told_waiting_until = CASE WHEN c.newest_event IS NULL THEN e.told_waiting_until
+                                 WHEN c.waiting_for IS NOT NULL THEN now() + make_interval(secs => c.delay_ms / 1000.0) END,
        ended_at = CASE WHEN c.to_status IN ('completed', 'failed', 'cancelled') THEN now() END
    FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::int[], $6::int[], $7::int[], $8::int[], $9::bool[],
-               $10::float8[], $11::json[], $12::json[], $13::text[], $14::bool[], $15::bool[])
+               $10::float8[], $11::json[], $12::json[], $13::text[], $14::bool[], $15::bool[], $16::text[], $17::uuid[],
+               $18::text[])
      AS c (run_id, from_status, fence, to_status, events, attempt, tries, lost_leases, count_dispatch,
-           delay_ms, failure, progress, result_ref, request_cancel, start_afresh)
+           delay_ms, failure, progress, result_ref, request_cancel, start_afresh, newest_event, newest_event_id, waiting_for)
    WHERE e.run_id = c.run_id AND e.status = c.from_status AND e.fence = c.fence
    RETURNING e.*, now() AS now`,
 );
 
 const COUNT_EVENTS = statement(
   'processor.executions.count_events',
-  `UPDATE processor.executions e SET version = e.version + c.events
-   FROM (SELECT run_id, count(*)::int AS events FROM unnest($1::uuid[]) AS a (run_id) GROUP BY 1) c
+  `UPDATE processor.executions e
+   SET version = e.version + c.events, newest_event = c.newest_event, newest_event_id = c.newest_event_id,
+       newest_event_at = now(), told_waiting_for = NULL, told_waiting_until = NULL
+   FROM unnest($1::uuid[], $2::int[], $3::text[], $4::uuid[]) AS c (run_id, events, newest_event, newest_event_id)
    WHERE e.run_id = c.run_id RETURNING e.*, now() AS now`,
 );
 

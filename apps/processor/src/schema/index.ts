@@ -3,6 +3,7 @@ export * from './decisions.store.js';
 export * from './execution.js';
 export * from './executions.store.js';
 export { ownFailure } from './own-failure.js';
+export { asRepeat, repeatNewestEvents } from './repeat-events.store.js';
 export * from './run-messages.js';
 export { schemasOf } from './schemas.js';
 export { aboutRun } from './about-run.js';

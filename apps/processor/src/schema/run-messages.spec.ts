@@ -62,6 +62,11 @@ const row: ExecutionRow = {
   next_attempt_at: at(31_000),
   deadline_at: null,
   version: 9,
+  newest_event: 'RunRetryScheduled',
+  newest_event_id: '0198a1de-0000-7000-8000-00000000000e',
+  newest_event_at: NOW,
+  told_waiting_for: 'throttled',
+  told_waiting_until: at(31_000),
   owner: null,
   fence: 6n,
   lost_leases: 0,
@@ -72,6 +77,7 @@ const row: ExecutionRow = {
   result_ref: 'cnt_result',
   admitted_at: at(-5_000),
   started_at: at(-4_000),
+  expired_at: null,
 };
 const usage = {
   calls: 2,
@@ -81,6 +87,7 @@ const usage = {
   reasoningTokens: 1,
 };
 const facts = {
+  id: '0198a1de-0000-7000-8000-00000000000e',
   waiting: { reason: 'throttled', until: at(31_000).toISOString() },
   usage,
   result: null,
@@ -232,12 +239,13 @@ describe('a dead letter', () => {
   });
 });
 
-it('no two messages share an id', () => {
+it('no two messages share an id; an event has the one that its row remembers', () => {
   const messages = [
     retryMessage(row, NOW),
     deadLetterMessage(row, NOW),
-    runEventMessage('RunStarted', row, facts),
+    retryMessage(row, NOW),
     runEventMessage('RunStarted', row, facts),
   ];
   expect(new Set(messages.map(({ message }) => message.id)).size).toBe(4);
+  expect(messages.at(-1)!.message.id).toBe(facts.id);
 });

@@ -26,12 +26,14 @@ import {
   type Waiting,
 } from '#libs/domain';
 import type { OutboxMessage } from '#libs/messaging';
-import { uuidv7 } from '#libs/postgres';
+import { RowRefusedError, uuidv7 } from '#libs/postgres';
 import type { DecisionAnswer } from './decisions.store.js';
 import { publicStatusOf, type ExecutionRow } from './execution.js';
 
 /** What an event holds beyond the row. */
 export interface EventFacts {
+  /** `ce_id`. */
+  readonly id: string;
   readonly waiting: Waiting | null;
   readonly usage: UsagePart;
   /** Small results travel in the event. */
@@ -50,7 +52,7 @@ export function runEventMessage(
   const data = { ...eventBase(row, facts.now), ...specificsOf(name, row, facts) };
   return {
     topic: topics.runEvents,
-    message: { ...envelopeOf(row, facts.now), type: wireTypeOf(name), data },
+    message: { ...envelopeOf(row, facts.now), id: facts.id, type: wireTypeOf(name), data },
   };
 }
 
@@ -63,15 +65,18 @@ export function answerMessage(
   const base = eventBase({ ...row, ...at }, at.now);
   const decided = { decisionId: decisionIdOf(decisionId), decision };
   const refused = refusal && { code: refusal, reason: refusalReasons[refusal] };
-  const name: DecisionAnswerName = refused ? 'RunDecisionRefused' : 'RunDecisionApplied';
   return {
     topic: topics.runEvents,
     message: {
       ...envelopeOf(row, at.now),
-      type: wireTypeOf(name),
+      type: wireTypeOf(answerNameOf({ refusal })),
       data: { ...base, ...decided, ...refused },
     },
   };
+}
+
+export function answerNameOf({ refusal }: Pick<DecisionAnswer, 'refusal'>): DecisionAnswerName {
+  return refusal === null ? 'RunDecisionApplied' : 'RunDecisionRefused';
 }
 
 /** The same work, by the tier that fits the wait. */
@@ -225,7 +230,7 @@ function present<T>(value: T | null, event: RunEventName): T {
 }
 
 /** A bug: the change that was made is not the one that this event tells of. Nothing is committed. */
-export class RunEventIncompleteError extends Error {
+export class RunEventIncompleteError extends RowRefusedError {
   override readonly name = 'RunEventIncompleteError';
   readonly code = 'run_event_incomplete';
   constructor(event: RunEventName) {

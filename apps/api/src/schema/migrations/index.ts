@@ -2,6 +2,7 @@ import { CreateRuns1764000000000 } from './1764000000000-create-runs.js';
 import { CommentTables1795493800000 } from './1795493800000-comment-tables.js';
 import { AddDecisions1795493900000 } from './1795493900000-add-decisions.js';
 import { ExpireRuns1795493910000 } from './1795493910000-expire-runs.js';
+import { NoteSilence1795643200000 } from './1795643200000-note-silence.js';
 
 /** For `migrate({ schema: 'api', migrations: apiMigrations })`, oldest first. */
 export const apiMigrations = [
@@ -9,4 +10,5 @@ export const apiMigrations = [
   CommentTables1795493800000,
   AddDecisions1795493900000,
   ExpireRuns1795493910000,
+  NoteSilence1795643200000,
 ];
