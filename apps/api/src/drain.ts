@@ -15,7 +15,7 @@ import {
   type OnApplicationShutdown,
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import { KafkaTransportStrategy, OutboxRelay } from '#libs/messaging';
+import { KafkaTransportStrategy, OutboxRelay, watchOutbox } from '#libs/messaging';
 import { Database, Notifications, Sweeper } from '#libs/postgres';
 import { CONTENT_DATABASE } from './connections.module.js';
 import { COMMANDS_CONSUMER } from './consumers.js';
@@ -35,6 +35,7 @@ export class Drain
 {
   private readonly stopping = new AbortController();
   private retaking: Promise<void> = Promise.resolve();
+  private watching: Promise<void> = Promise.resolve();
 
   constructor(
     @Inject(API_SETTINGS) private readonly settings: ApiSettings,
@@ -58,7 +59,8 @@ export class Drain
     this.relay.start();
     this.sweeper.start();
     this.reconciler.start();
-    const { parked, projection, log } = this;
+    const { parked, projection, log, relay } = this;
+    this.watching = watchOutbox(relay, log, this.stopping.signal);
     this.retaking = retakeParkedEvents(parked, projection, log, this.stopping.signal);
   }
 
@@ -72,6 +74,7 @@ export class Drain
       this.consumer.drain({ graceMs: drainMs }),
       this.commands.drain({ graceMs: drainMs }),
       this.retaking,
+      this.watching,
       this.sweeper.stop(),
       this.reconciler.stop(),
     ]);

@@ -13,7 +13,7 @@ import {
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
 } from '@nestjs/common';
-import { KafkaTransportStrategy, OutboxRelay } from '#libs/messaging';
+import { KafkaTransportStrategy, OutboxRelay, watchOutbox } from '#libs/messaging';
 import { OpenAiGateway } from '#libs/openai-gateway';
 import { Database, Notifications, Sweeper } from '#libs/postgres';
 import { Draining, JsonLog, type Keep } from '#libs/process';
@@ -36,6 +36,7 @@ export class Drain
 {
   private readonly stopping = new AbortController();
   private announcing: Promise<void> = Promise.resolve();
+  private watching: Promise<void> = Promise.resolve();
 
   constructor(
     @Inject(PROCESSOR_SETTINGS) private readonly settings: ProcessorSettings,
@@ -64,7 +65,8 @@ export class Drain
     const announce = async () => {
       if ((await this.waiting.announce(MAX_ANNOUNCED)) > 0) this.relay.hint();
     };
-    const { log, stopping } = this;
+    const { log, relay, stopping } = this;
+    this.watching = watchOutbox(relay, log, stopping.signal);
     this.announcing = repeat('announcing', ANNOUNCE_EVERY_MS, announce, log, stopping.signal);
   }
 
@@ -80,6 +82,7 @@ export class Drain
       this.rescuer.stop(),
       this.sweeper.stop(),
       this.announcing,
+      this.watching,
     ]);
     await this.keeper.stop();
     await this.gateway.close();

@@ -63,3 +63,4 @@ export { KeepCauseFilter } from './nest/keep-cause.filter.js';
 export { connectKafkaTransport } from './nest/connect-kafka-transport.js';
 export { consumerProblem, lagOf, outboxProblem } from './messaging-health.js';
 export { reportConsumers, reportRelay } from './report-metrics.js';
+export { watchOutbox } from './watch-outbox.js';
