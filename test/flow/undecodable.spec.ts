@@ -2,7 +2,7 @@
  * What strangers put on the work topic. Real: api, processor, Postgres, Kafka. Stands in: the simulator for OpenAI.
  * Every kind of bad record lies on every partition, so whichever partition the good run takes, it stands behind all of them.
  */
-import { RUN_REQUESTED, topics } from '#libs/contracts';
+import { REQUEST_UNREADABLE, RUN_REQUESTED, topics } from '#libs/contracts';
 import { runIdOf } from '#libs/domain';
 import { uuidv7 } from '#libs/postgres';
 import { eventually } from '../support/eventually.js';
@@ -92,6 +92,24 @@ it('a run of a workflow that this build lacks waits for a person, and can be red
   expect(JSON.parse(String(letter.value))).toMatchObject({ runId, workflow: 'poetry' });
   const story = await storyOf(watch, runId);
   expect(story.map(({ name }) => name)).toEqual(['RunNeedsReview']);
+});
+
+it('a run whose request is broken on its way waits for a person, and is carried out once it is redriven', async () => {
+  const { runs, database } = flow;
+  await database.query(
+    `CREATE FUNCTION api.break_body() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.body := ''{''; RETURN NEW; END';
+     CREATE TRIGGER break_body BEFORE INSERT ON api.outbox FOR EACH ROW EXECUTE FUNCTION api.break_body()`,
+  );
+  const { id } = await runs.ask('What can be read of this?');
+  await runs.streamUntil(id, 'stop', ({ status }) => status === 'needs_review');
+  expect((await runs.view(id)).run.failure).toMatchObject({
+    code: REQUEST_UNREADABLE,
+    message: expect.stringMatching(/not valid JSON/) as string,
+  });
+  await database.query('DROP TRIGGER break_body ON api.outbox');
+  await runs.decide(id, 'redrive');
+  await runs.completion(id);
+  expect(Object.values(await flow.simulator.chargesOf(id))).toEqual([1]);
 });
 
 type Sent = Omit<NewRecord, 'topic' | 'partition'>;

@@ -71,7 +71,7 @@ export const metricCatalogue = {
     type: 'counter',
     apps: PROCESSOR,
     labels: {
-      kind: '`insert`, `insert_forgotten` (the api knows it, we do not), `repeat` (the api asked), `make_ready`, `hop` (once more through a retry tier), `duplicate`, `stale`, `unknown_run`; of decisions `answered`, `repeated`, `sent_on`, `left_to_owner`, `kept` (until their run comes), `known`',
+      kind: '`insert`, `insert_forgotten` (the api knows it, we do not), `repeat` (the api asked), `bring_request` (of a run whose request could not be read), `make_ready`, `hop` (once more through a retry tier), `duplicate`, `stale`, `unknown_run`; of decisions `answered`, `repeated`, `sent_on`, `left_to_owner`, `kept` (until their run comes), `known`',
     },
     meaning: 'Work messages and decisions of people settled, by what they meant.',
     whenItMoves:

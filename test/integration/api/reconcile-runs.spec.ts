@@ -3,7 +3,14 @@
  * the spec moves on in the rows. The api's own reconciler looks every five minutes here: the rounds are the spec's.
  */
 import { randomUUID } from 'node:crypto';
-import { isRepeated, repeatHeaders, topics, workHeaders, type RunView } from '#libs/contracts';
+import {
+  isRepeated,
+  repeatHeaders,
+  REQUEST_UNREADABLE,
+  topics,
+  workHeaders,
+  type RunView,
+} from '#libs/contracts';
 import { Consumer, silentLog, type Message, type ReceivedMessage } from '#libs/messaging';
 import { uuidv7 } from '#libs/postgres';
 import { ProjectRuns } from '../../../apps/api/src/project-runs/project-runs.js';
@@ -86,7 +93,9 @@ async function counted(what: string): Promise<number> {
 async function readiness() {
   const answer = await api.http().get('/readyz');
   const { status } = answer;
-  const { details } = answer.body as { details: Record<string, { message?: string; stuck?: number }> };
+  const { details } = answer.body as {
+    details: Record<string, { message?: string; stuck?: number }>;
+  };
   return { status, runs: details['runs'] };
 }
 
@@ -224,7 +233,7 @@ describe('the answer to a question', () => {
 
   it('that is older than the view confirms nothing: the two disagree, and that shows', async () => {
     const id = await accepted();
-    const [queued, started] = storyOf(id.slice(4));
+    const [queued, started, progressed] = storyOf(id.slice(4));
     await tell(queued!);
     await tell(started!);
     await passHours(id, 3);
@@ -232,6 +241,12 @@ describe('the answer to a question', () => {
     await tell(queued!, repeated);
     await passHours(id, 1);
     expect((await readiness()).runs).toMatchObject({ stuck: 1 });
+    await tell(progressed!); // it goes on by itself: the silence is over, and with it what was asked
+    expect((await readiness()).runs).toMatchObject({ stuck: 0 });
+    await passHours(id, 1);
+    expect(await reconciler.round()).toBe(0);
+    await passHours(id, 1);
+    expect(await reconciler.round()).toBe(1);
   });
 });
 
@@ -254,6 +269,18 @@ describe('a decision without an answer', () => {
     expect(await reconciler.round()).toBe(0);
     await passHours(id, 1);
     expect(await reconciler.round()).toBe(1);
+  });
+
+  it('that sends on a run whose request could not be read lies behind that request', async () => {
+    const id = await accepted();
+    const review = reviewOf(id);
+    const data = review.data as { failure: object };
+    const failure = { ...data.failure, code: REQUEST_UNREADABLE };
+    await tell({ ...review, data: { ...data, failure } });
+    await api.http().post(`/v1/runs/${id}/redrive`).send({}).expect(202);
+    const [first, again, redrive] = await sentOf(id, 3);
+    expect(again).toMatchObject({ type: first!.type, data: first!.data });
+    expect(redrive!.type).toBe('dev.holdfast.run.redrive-requested.v1');
   });
 
   it('whose answer was lost takes it when it is repeated, behind what it did, too', async () => {

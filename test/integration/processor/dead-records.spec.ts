@@ -3,12 +3,17 @@
  * A record that is never settled holds its partition for ever: whatever comes in must be settled, by a row or by a dead letter.
  */
 import { noMetrics } from '#libs/metrics';
-import { RUN_REQUESTED, workHeaders } from '#libs/contracts';
+import { REQUEST_UNREADABLE, RUN_REQUESTED, workHeaders } from '#libs/contracts';
 import { decodeRecord, Outbox, type RawRecord } from '#libs/messaging';
 import { workflows } from '#libs/workflows';
 import { AdmitRuns } from '../../../apps/processor/src/admit-runs/admit-runs.js';
 import { DeadRecordsStore } from '../../../apps/processor/src/admit-runs/dead-records.store.js';
-import { aWork, openProcessorFixture, type ProcessorFixture } from './processor-fixture.js';
+import {
+  aDecision,
+  aWork,
+  openProcessorFixture,
+  type ProcessorFixture,
+} from './processor-fixture.js';
 
 let fixture: ProcessorFixture;
 let admitRuns: AdmitRuns;
@@ -118,6 +123,65 @@ describe('a record of the work topic with', () => {
     expect(await deadLetters()).toMatchObject([
       { code, headers: { 'x-holdfast-original-offset': record.offset } },
     ]);
+  });
+});
+
+describe('a request that cannot be read', () => {
+  const whose = {
+    [workHeaders.tenant]: 'bids',
+    [workHeaders.workflow]: 'answer',
+    [workHeaders.workflowVersion]: '1',
+  };
+  const unread = (changes: Partial<RawRecord> = {}, data: object = {}) =>
+    aRecord({ value: Buffer.from('{'), ...changes, headers: whose }, data);
+  const uuidIn = (record: RawRecord) => record.key!.toString().slice('run_'.length);
+
+  it.each([
+    ['no JSON', unread()],
+    ['no value', unread({ value: null })],
+    ['no workflow', { ...unread(), value: Buffer.from('{"runId":"x"}') }],
+  ])('puts its run before a person where nothing is known of it yet: %s', async (_what, record) => {
+    await Promise.all([settle(aRecord()), settle(record), settle(record)]);
+    expect(await fixture.row(uuidIn(record))).toMatchObject({
+      ...{ status: 'needs_review', version: 1, tenant: 'bids', workflow: 'answer', fence: 0n },
+      failure: expect.objectContaining({ code: REQUEST_UNREADABLE }) as object,
+    });
+    const told = await fixture.events(uuidIn(record));
+    expect(told.map(({ name }) => name)).toEqual(['RunNeedsReview']);
+    const sent = (await fixture.sent(uuidIn(record))).map(({ headers }) => headers['ce_type']);
+    expect(sent.filter((type) => type === RUN_REQUESTED)).toHaveLength(1);
+    expect(ready).toBe(1);
+  });
+
+  it('leaves a known run alone', async () => {
+    const good = aRecord();
+    await settle(good);
+    const before = await fixture.row(uuidIn(good));
+    await settle(unread({ key: good.key })); // its subject names another run
+    await settle({ ...good, value: null, headers: { ...good.headers, ...whose } });
+    expect(await fixture.row(uuidIn(good))).toEqual(before);
+  });
+
+  it('of which nothing says whose it is goes to the dead letters only', async () => {
+    const record = aRecord({ value: null });
+    await settle(record);
+    expect(await fixture.row(uuidIn(record))).toBeUndefined();
+  });
+
+  it('is carried out once it has come with its redrive', async () => {
+    const good = aRecord({}, { tenant: 'bids', reference: 'tender 42' });
+    const runId = uuidIn(good);
+    await settle({ ...good, value: Buffer.from('{'), headers: { ...good.headers, ...whose } });
+    const { admit, claims } = fixture.processor('two');
+    const early = aDecision(runId, 'redrive', { tenant: 'bids' });
+    expect(await claims.claim(5)).toEqual([]);
+    await settle(good);
+    expect(await claims.claim(5)).toEqual([]);
+    expect(await admit.admit(early)).toEqual({ kind: 'sent_on', answer: 'applied' });
+    const [claim] = await claims.claim(5);
+    expect(claim!.run).toMatchObject({
+      ...{ run_id: runId, request: { reference: 'tender 42', inputRef: 'cnt_input' } },
+    });
   });
 });
 

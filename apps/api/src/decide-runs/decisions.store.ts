@@ -4,10 +4,19 @@
  * (K1) Decision, its mark on the view and the command to the processor commit together, under the lock of the run's row: rivals
  *      see each other, and the command's place in the outbox is drawn after the lock, behind the run's own request.
  * (K2) A mark is set here only and taken away by the processor's answer only (`project-runs`); each change of it is a revision.
+ * (K3) A run whose request the processor could not read is sent on with its request: that lies before the redrive.
  */
-import type { Outbox } from '#libs/messaging';
+import { REQUEST_UNREADABLE } from '#libs/contracts';
+import type { DecisionName } from '#libs/domain';
+import type { Outbox, OutboxMessage } from '#libs/messaging';
 import { statement, uuidv7, type Database, type Sql, type Tx } from '#libs/postgres';
-import { decisionMessage, RUN_COLUMNS, type DecisionEntity, type RunRow } from '../schema/index.js';
+import {
+  decisionMessage,
+  requestMessage,
+  RUN_COLUMNS,
+  type DecisionEntity,
+  type RunRow,
+} from '../schema/index.js';
 import { decideWish, type KnownDecision, type WishRuling } from './decide-wish.js';
 
 /** What somebody wants for a run, and as whom. */
@@ -80,7 +89,10 @@ export class DecisionsStore {
     await tx.query(MARK, [tenant, runUuid, decision]);
     const decided = { id, tenant, runUuid, decision, reason, resultRef, commandId };
     const facts = { messageId: uuidv7(), now, traceparent: wish.traceparent };
-    await this.outbox.append(tx, [decisionMessage(decided, facts)]);
+    await this.outbox.append(tx, [
+      ...requestNeeded(run, decision, facts), // (K3)
+      decisionMessage(decided, facts),
+    ]);
     return { kind: 'taken', decision: { id, decision, state: 'pending', commandId } };
   }
 }
@@ -89,6 +101,18 @@ export type DecisionRow = Omit<
   DecisionEntity,
   'tenant' | 'runId' | 'resultRef' | 'asks' | 'askedAt'
 >;
+
+/** (K3) */
+function requestNeeded(
+  { inputRef, ...run }: RunRow,
+  decision: DecisionName,
+  { now, traceparent }: { readonly now: Date; readonly traceparent: string },
+): OutboxMessage[] {
+  const isNeeded = decision === 'redrive' && run.failure?.code === REQUEST_UNREADABLE;
+  if (!isNeeded || inputRef === null) return [];
+  const facts = { messageId: uuidv7(), now, traceparent, seenVersion: run.version };
+  return [requestMessage({ ...run, inputRef }, facts)];
+}
 
 async function listOf(sql: Sql, tenant: string, runUuid: string): Promise<DecisionRow[]> {
   const { rows } = await sql.query<DecisionRow>(LIST, [tenant, runUuid]);

@@ -37,6 +37,12 @@ const repeated = {
   ),
 };
 
+const whose = {
+  [workHeaders.tenant]: text('Whose run it is: for whoever cannot read the body.'),
+  [workHeaders.workflow]: text('What carries it.'),
+  [workHeaders.workflowVersion]: digits('Pinned when the run was accepted.'),
+};
+
 const origin = {
   [workHeaders.originalTopic]: text('Topic of the first message; written once.'),
   [workHeaders.originalPartition]: digits('Its partition.'),
@@ -102,7 +108,7 @@ export const headerSchemas = {
       },
     },
   ),
-  WorkHeaders: withOptional(work, { ...hop, ...reemission }),
+  WorkHeaders: withOptional(work, { ...hop, ...whose, ...reemission }),
   DecisionHeaders: withOptional({ type: 'object' }, reemission),
   EventHeaders: withOptional({ type: 'object' }, repeated),
   RetryHeaders: withOptional(required({ ...attempts, ...times, ...origin, ...lastError }), openAi),

@@ -52,7 +52,13 @@ export function requestMessage(run: RequestedRun, facts: MessageFacts): OutboxMe
     labels: run.labels,
   };
   const { headers = {}, ...envelope } = envelopeOf(run.id, facts);
-  const work = { [workHeaders.dispatch]: '1', [workHeaders.hop]: '0' };
+  const work = {
+    [workHeaders.dispatch]: '1',
+    [workHeaders.hop]: '0',
+    [workHeaders.tenant]: run.tenant,
+    [workHeaders.workflow]: run.workflow,
+    [workHeaders.workflowVersion]: String(run.workflowVersion),
+  };
   return {
     topic: topics.runRequested,
     message: { ...envelope, type: RUN_REQUESTED, headers: { ...work, ...headers }, data },

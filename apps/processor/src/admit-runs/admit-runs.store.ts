@@ -32,6 +32,7 @@ import {
 } from './apply-decisions.store.js';
 import { decideAdmission, type Admission, type KnownRun } from './decide-admission.js';
 import type { IncomingWork } from './incoming-work.js';
+import { NO_INPUT } from './unread-request.js';
 
 /** What lies on the requested topic: work, and what people decide about it. One key, one order: (A4). */
 export type Arrival = IncomingWork | CheckedDecision;
@@ -78,7 +79,11 @@ export class AdmitRunsStore {
       await putBeforeAPerson(tx, this.outbox, alive, fresh);
       await makeReady(tx, worksWith(decided, 'make_ready'));
       await hop(tx, this.outbox, worksWith(decided, 'hop'), now); // (A3)
-      const asked = worksWith(decided, 'repeat').map(({ runId }) => known.get(runId)!);
+      const brought = worksWith(decided, 'bring_request');
+      await bringRequests(tx, brought);
+      const asked = [...worksWith(decided, 'repeat'), ...brought.filter(isReemitted)]
+        .map(({ runId }) => known.get(runId)!)
+        .sort((a, b) => (a.run_id < b.run_id ? -1 : 1));
       await repeatNewestEvents(tx, this.outbox, asked);
       const { outbox, workflows } = this;
       const answered = await applyDecisions(tx, outbox, workflows, known, decisions);
@@ -142,6 +147,7 @@ function knownOf(row: ExecutionRow | undefined, now: Date): KnownRun | undefined
       dispatch: row.dispatch,
       hop: row.hop,
       dueInMs: row.next_attempt_at && row.next_attempt_at.getTime() - now.getTime(),
+      lacksRequest: row.status === 'needs_review' && row.request.inputRef === NO_INPUT,
     }
   );
 }
@@ -189,6 +195,25 @@ async function putBeforeAPerson(
     return [{ ...unchanged(row), to: 'needs_review', event: 'RunNeedsReview', failure }];
   });
   await changeExecutions(tx, outbox, changes);
+}
+
+function isReemitted({ seenVersion }: IncomingWork): boolean {
+  return seenVersion !== null;
+}
+
+async function bringRequests(tx: Tx, works: readonly IncomingWork[]): Promise<void> {
+  if (works.length === 0) return;
+  const column = <T>(pick: (work: IncomingWork) => T) => works.map(pick);
+  await tx.query(BRING_REQUESTS, [
+    column((work) => work.runId),
+    column((work) => work.model),
+    column((work) => (work.request.priority === 'interactive' ? 0 : 1)),
+    column((work) => work.request.workflow),
+    column((work) => work.request.workflowVersion),
+    column((work) => JSON.stringify(work.request)),
+    column((work) => work.maxAttempts),
+    column((work) => work.request.deadlineAt ?? null),
+  ]);
 }
 
 async function makeReady(tx: Tx, works: readonly IncomingWork[]): Promise<void> {
@@ -240,6 +265,16 @@ const MAKE_READY = statement(
   'processor.executions.make_ready',
   `UPDATE processor.executions SET status = 'ready', ready_since = now(), wait_announced = false
    WHERE run_id = ANY($1::uuid[])`,
+);
+
+const BRING_REQUESTS = statement(
+  'processor.executions.bring_requests',
+  `UPDATE processor.executions e
+   SET model = w.model, priority = w.priority, workflow = w.workflow, workflow_version = w.workflow_version,
+       request = w.request, max_attempts = w.max_attempts, deadline_at = w.deadline_at
+   FROM unnest($1::uuid[], $2::text[], $3::smallint[], $4::text[], $5::int[], $6::json[], $7::int[], $8::timestamptz[])
+     AS w (run_id, model, priority, workflow, workflow_version, request, max_attempts, deadline_at)
+   WHERE e.run_id = w.run_id`,
 );
 
 const HOP = statement(

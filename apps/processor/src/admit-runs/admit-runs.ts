@@ -17,6 +17,7 @@ import type { Admission } from './decide-admission.js';
 import type { GivenResultsStore } from './given-results.store.js';
 import { readDecision, type ReadDecision } from './incoming-decision.js';
 import { readWork } from './incoming-work.js';
+import { readUnread, type UnreadRecord } from './unread-request.js';
 
 export interface AdmitRunsTools {
   readonly store: AdmitRunsStore;
@@ -42,7 +43,8 @@ export class AdmitRuns {
   async admit(message: ReceivedMessage): Promise<void> {
     const read = await this.read(message);
     if (read.kind === 'refused') {
-      return this.bury(refusedRecord(message, read.code, read.reason));
+      await this.bury(refusedRecord(message, read.code, read.reason));
+      return this.showRun(message, read.reason);
     }
     const admission = await this.write(read.arrival);
     activeSpan().set({
@@ -64,6 +66,7 @@ export class AdmitRuns {
         this.tools.relay.hint();
         return;
       case 'hop':
+      case 'bring_request':
       case 'repeat':
       case 'answered':
       case 'repeated':
@@ -93,8 +96,20 @@ export class AdmitRuns {
     }
   }
 
-  undecodable(record: UndecodableRecord): Promise<void> {
-    return this.bury(undecodableRecord(record));
+  async undecodable(record: UndecodableRecord): Promise<void> {
+    await this.bury(undecodableRecord(record));
+    await this.showRun({ ...record, type: record.headers['ce_type'] }, record.problem.reason);
+  }
+
+  /** The run of a request that cannot be read goes before a person; only where nothing is known of it yet. */
+  private async showRun(record: UnreadRecord, reason: string): Promise<void> {
+    const work = readUnread(record, reason);
+    if (work === null) return;
+    const admission = await this.write(work);
+    if (admission.kind !== 'insert') return;
+    this.tools.relay.hint();
+    const runId = runIdOf(work.runId);
+    this.tools.log.warn({ runId, reason }, 'run whose request cannot be read waits for a person');
   }
 
   private async read(message: ReceivedMessage): Promise<ReadArrival> {

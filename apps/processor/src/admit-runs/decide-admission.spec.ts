@@ -1,6 +1,7 @@
 import fc from 'fast-check';
+import { REQUEST_UNREADABLE } from '#libs/contracts';
 import { SHORT_WAIT_MS } from '#libs/domain';
-import type { ExecutionStatus } from '../schema/index.js';
+import { ownFailure, type ExecutionStatus } from '../schema/index.js';
 import { decideAdmission, type Admission, type KnownRun } from './decide-admission.js';
 
 const statuses: readonly ExecutionStatus[] = [
@@ -24,11 +25,12 @@ const known = (changes: Partial<KnownRun>): KnownRun => ({
   dispatch: 3,
   hop: 1,
   dueInMs: null,
+  lacksRequest: false,
   ...changes,
 });
 /** As Kafka brings it; `seenVersion` where the api has sent it again. */
 const work = (dispatch: number, hop: number, seenVersion: number | null = null) => ({
-  ...{ dispatch, hop, seenVersion },
+  ...{ dispatch, hop, seenVersion, unworkable: null },
 });
 const told = (admission: Admission) =>
   admission.kind === 'settle' ? admission.because : admission.kind;
@@ -116,4 +118,23 @@ describe('a request that the api sends again', () => {
       }
     },
   );
+});
+
+describe('a run whose request could not be read', () => {
+  const lacking = known({ status: 'needs_review', dispatch: 1, hop: 0, lacksRequest: true });
+  const unworkable = ownFailure(
+    { class: 'internal', code: REQUEST_UNREADABLE, message: 'broken' },
+    'answer',
+  );
+
+  it.each([null, 0, 1])(
+    'takes it from the next one that can be, seen version %s',
+    (seenVersion) => {
+      expect(told(decideAdmission(lacking, work(1, 0, seenVersion)))).toBe('bring_request');
+    },
+  );
+
+  it('is not moved by the same record again', () => {
+    expect(told(decideAdmission(lacking, { ...work(1, 0), unworkable }))).toBe('duplicate');
+  });
 });

@@ -1,3 +1,4 @@
+import { REQUEST_UNREADABLE } from '#libs/contracts';
 import { SHORT_WAIT_MS } from '#libs/domain';
 import type { ExecutionStatus } from '../schema/index.js';
 import type { IncomingWork } from './incoming-work.js';
@@ -8,6 +9,8 @@ export interface KnownRun {
   readonly dispatch: number;
   readonly hop: number;
   readonly dueInMs: number | null;
+  /** It came as a record that could not be read, and waits for a person. */
+  readonly lacksRequest: boolean;
 }
 
 export type Admission =
@@ -15,6 +18,8 @@ export type Admission =
   | { readonly kind: 'insert' }
   /** The api has seen events of this run, and nothing of it is here: it must not be carried out a second time by itself. */
   | { readonly kind: 'insert_forgotten' }
+  /** The run's request could not be read when it came: here it is. The run goes on waiting for a person. */
+  | { readonly kind: 'bring_request' }
   /** The api asks: the run's newest event goes out again. */
   | { readonly kind: 'repeat' }
   /** The retry that the run waits for. It may be up to 5 s early: the claim honours the row's own time. */
@@ -32,11 +37,14 @@ export type Admission =
  */
 export function decideAdmission(
   known: KnownRun | undefined,
-  work: Pick<IncomingWork, 'dispatch' | 'hop' | 'seenVersion'>,
+  work: Pick<IncomingWork, 'dispatch' | 'hop' | 'seenVersion' | 'unworkable'>,
 ): Admission {
   if (known === undefined) {
     if (work.dispatch !== 1) return { kind: 'settle', because: 'unknown_run' };
     return { kind: (work.seenVersion ?? 0) > 0 ? 'insert_forgotten' : 'insert' };
+  }
+  if (known.lacksRequest && work.unworkable?.code !== REQUEST_UNREADABLE) {
+    return { kind: 'bring_request' };
   }
   if (work.seenVersion !== null) return { kind: 'repeat' };
   if (known.status !== 'retrying' || known.dispatch > work.dispatch) {

@@ -83,7 +83,7 @@ function traceparentOf({ traceparent }: ReceivedMessage): string | null {
 const TRACEPARENT = /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}$/;
 
 /** The lane of runs that no model waits for. */
-const NO_MODEL = 'none';
+export const NO_MODEL = 'none';
 
 function workflowUnknown(request: RunRequested): RunFailure {
   const pinned = `${request.workflow.slice(0, 200)} version ${request.workflowVersion}`;

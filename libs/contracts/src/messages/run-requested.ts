@@ -14,6 +14,9 @@ import { runPriorities, type RunPriority } from '#libs/domain';
 
 export const RUN_REQUESTED = 'dev.holdfast.run.requested.v1';
 
+/** Code of a run whose request could not be read: it waits for a person, and whoever sends it on sends the request, too. */
+export const REQUEST_UNREADABLE = 'request_unreadable';
+
 /** Ask the processor to carry a run. Holds references; the input and the documents are in the content store. */
 export class RunRequested {
   @Matches(/^run_[0-9a-f-]{36}$/)

@@ -4,6 +4,10 @@ export const workHeaders = {
   dispatch: 'x-holdfast-dispatch',
   /** Counts the tiers that one dispatch has passed through. */
   hop: 'x-holdfast-hop',
+  /** Whose run it is and what carries it, on requests: for whoever cannot read the body. */
+  tenant: 'x-holdfast-tenant',
+  workflow: 'x-holdfast-workflow',
+  workflowVersion: 'x-holdfast-workflow-version',
   attempt: 'x-holdfast-attempt',
   maxAttempts: 'x-holdfast-max-attempts',
   notBefore: 'x-holdfast-not-before',
