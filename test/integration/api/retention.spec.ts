@@ -249,6 +249,25 @@ describe('contents', () => {
     expect(await isThere(used)).toBe(false);
   });
 
+  it('that are a result by hand stay while the decision may have to be sent again', async () => {
+    const byHand = await upload('by hand');
+    await api.database.query(
+      `INSERT INTO api.decisions (tenant, run_id, id, decision, decided_at, result_ref)
+       VALUES ('default', $1, $2, 'complete', now(), $3)`,
+      [randomUUID(), randomUUID(), byHand.replace('doc_', 'cnt_')],
+    );
+    await hoursPass(25);
+    await processorLetsGo();
+    await sweep();
+    await sweep();
+    expect(await isThere(byHand)).toBe(true);
+    await api.database.query(`UPDATE api.decisions SET state = 'applied'`);
+    await hoursPass(24 * 12);
+    await sweep();
+    await sweep();
+    expect(await isThere(byHand)).toBe(false);
+  });
+
   it('that a new run names just then stay, and those that were quicker are refused by name', async () => {
     const late = await upload('late');
     await hoursPass(25);

@@ -4,7 +4,8 @@
  *
  * (T1) Only what has ended goes. A run that waits for a person waits for as long as it takes.
  * (T2) A run first loses its detail and keeps its row, which answers for the run and for its key; the row goes later.
- * (T3) A content stays while a run with its detail refers to it. References end here, in (T2), and nowhere else.
+ * (T3) A content stays while a run with its detail, or a decision that may have to be sent again, refers to it. References of
+ *      runs end here, in (T2), and nowhere else.
  */
 import { documentId, type ContentStore, type NeededUntil } from '#libs/content';
 import { parkedRemover } from '#libs/messaging';
@@ -58,7 +59,7 @@ export const apiRetention: readonly Retention<ApiStores, Keep>[] = [
   {
     kind: 'goes',
     tables: ['content.contents'],
-    what: 'the claim of the api on contents that no run of its refers to',
+    what: 'the claim of the api on contents that no run of its, and no decision without an answer, refers to',
     keptFor: 'contentMs',
     remove: ({ contents, neededUntil }, overMs, maxContents) =>
       contents.letGo('api', { overMs, maxContents }, neededUntil), // (T3)
