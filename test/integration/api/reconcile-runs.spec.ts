@@ -271,6 +271,14 @@ describe('a decision without an answer', () => {
     expect(await reconciler.round()).toBe(1);
   });
 
+  it('is not sent again any more after a week', async () => {
+    const id = await accepted();
+    await tell(reviewOf(id));
+    await api.http().post(`/v1/runs/${id}/cancel`).expect(202);
+    await passHours(id, 7 * 24 + 1);
+    expect(await reconciler.round()).toBe(0);
+  });
+
   it('that sends on a run whose request could not be read lies behind that request', async () => {
     const id = await accepted();
     const review = reviewOf(id);

@@ -119,8 +119,9 @@ export class Reconciler {
   }
 
   private async askAboutDecisions(): Promise<number> {
-    const { store, log, metrics } = this.options;
-    const due: readonly SilentDecision[] = this.dueOf(await store.decisions(MAX_ASKED));
+    const { store, log, metrics, policy } = this.options;
+    const pending = await store.decisions(policy.horizonMs, PAGE_ROWS);
+    const due: readonly SilentDecision[] = this.dueOf(pending).slice(0, MAX_ASKED);
     const asked = due.length === 0 ? [] : await store.askAboutDecisions(due);
     for (const { runUuid, tenant, decisionUuid, asks } of asked) {
       log.info(

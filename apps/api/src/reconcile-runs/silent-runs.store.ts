@@ -53,9 +53,9 @@ export class SilentRunsStore {
     return pageOf(await this.database.query<SilentRun & Clock>(RUNS, [tenant, runUuid, limit]));
   }
 
-  /** Decisions without an answer, those first of which nothing was done for longest. */
-  async decisions(limit: number): Promise<Page<SilentDecision>> {
-    return pageOf(await this.database.query<SilentDecision & Clock>(DECISIONS, [limit]));
+  /** Decisions of so long a time without an answer, those first of which nothing was done for longest. */
+  async decisions(withinMs: number, limit: number): Promise<Page<SilentDecision>> {
+    return pageOf(await this.database.query<SilentDecision & Clock>(DECISIONS, [withinMs, limit]));
   }
 
   /** @returns those that were asked about */
@@ -158,8 +158,9 @@ const DECISIONS = statement(
   `SELECT d.tenant, d.run_id AS "runUuid", d.id AS "decisionUuid", 'pending' AS status, 0 AS version,
      ${epochMs('d.decided_at')} AS "sinceMs", NULL::float8 AS "nextAttemptAtMs", d.asks,
      ${epochMs('d.asked_at')} AS "askedAtMs", ${epochMs('now()')} AS "nowMs"
-   FROM api.decisions d WHERE d.state = 'pending'
-   ORDER BY coalesce(d.asked_at, d.decided_at) LIMIT $1`,
+   FROM api.decisions d
+   WHERE d.state = 'pending' AND d.decided_at > now() - make_interval(secs => $1::float8 / 1000)
+   ORDER BY coalesce(d.asked_at, d.decided_at) LIMIT $2`,
 );
 
 const LOCK_RUNS = statement(
