@@ -76,6 +76,15 @@ async function passHours(id: string, hours: number): Promise<void> {
   );
 }
 
+/** A message of the run that the relay does not bring to Kafka. */
+async function holdBack(id: string): Promise<void> {
+  await api.database.query(
+    `INSERT INTO api.outbox (topic, key, headers, body, size_bytes, parked_at, parked_reason)
+     VALUES ('holdfast.run.requested.v1', $1, '{}', '{}', 2, now(), 'by hand')`,
+    [id],
+  );
+}
+
 const tell = (message: Message, headers: Readonly<Record<string, string>> = {}) =>
   api.app.get(ProjectRuns).take({ ...received(message), headers });
 const repeated = { [repeatHeaders.repeated]: '1' };
@@ -133,11 +142,7 @@ describe('a request of which nothing is heard', () => {
   it('is not sent again while something of its run is still in the outbox', async () => {
     const id = await accepted();
     await passHours(id, 2);
-    await api.database.query(
-      `INSERT INTO api.outbox (topic, key, headers, body, size_bytes, parked_at, parked_reason)
-       VALUES ('holdfast.run.requested.v1', $1, '{}', '{}', 2, now(), 'by hand')`,
-      [id],
-    );
+    await holdBack(id);
     expect(await reconciler.round()).toBe(0);
     await api.database.query('DELETE FROM api.outbox');
     expect(await reconciler.round()).toBe(1);
@@ -268,6 +273,18 @@ describe('a decision without an answer', () => {
     await passHours(id, 1);
     expect(await reconciler.round()).toBe(0);
     await passHours(id, 1);
+    expect(await reconciler.round()).toBe(1);
+  });
+
+  it('is not sent again while something of its run is still in the outbox', async () => {
+    const id = await accepted();
+    await tell(reviewOf(id));
+    await api.http().post(`/v1/runs/${id}/cancel`).expect(202);
+    await sentOf(id, 2);
+    await passHours(id, 2);
+    await holdBack(id);
+    expect(await reconciler.round()).toBe(0);
+    await api.database.query('DELETE FROM api.outbox');
     expect(await reconciler.round()).toBe(1);
   });
 
