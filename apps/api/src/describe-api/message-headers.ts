@@ -62,6 +62,14 @@ const openAi = {
   [workHeaders.errorResponseId]: text("OpenAI's id of the response."),
 };
 
+const fingerprint = {
+  [workHeaders.errorFingerprint]: text('The same for failures of one cause.'),
+};
+
+const worker = {
+  [workHeaders.worker]: text('The process that held the run when it stopped, where one did.'),
+};
+
 const attempts = {
   [workHeaders.attempt]: digits('1-based attempt that comes next.'),
   [workHeaders.maxAttempts]: digits('Attempts that the run has in all.'),
@@ -111,10 +119,15 @@ export const headerSchemas = {
   WorkHeaders: withOptional(work, { ...hop, ...whose, ...reemission }),
   DecisionHeaders: withOptional({ type: 'object' }, reemission),
   EventHeaders: withOptional({ type: 'object' }, repeated),
-  RetryHeaders: withOptional(required({ ...attempts, ...times, ...origin, ...lastError }), openAi),
+  RetryHeaders: withOptional(required({ ...attempts, ...times, ...origin, ...lastError }), {
+    ...openAi,
+    ...fingerprint,
+  }),
   DeadLetterHeaders: withOptional(required({ ...attempts, ...origin, ...lastError, ...spring }), {
     ...times,
     ...openAi,
+    ...fingerprint,
+    ...worker,
   }),
   RefusalHeaders: required({ ...origin, ...lastError, ...spring }),
 } as const satisfies Readonly<Record<string, JsonSchema>>;

@@ -130,12 +130,13 @@ export async function changeExecutions(
     tx,
     left.map(({ row }) => ({ runId: row.run_id, fence: row.fence })),
   );
-  await tx.query(END_ATTEMPTS, [
+  const ended = await tx.query<EndedAttempt>(END_ATTEMPTS, [
     left.map(({ row }) => row.run_id),
     left.map(({ change }) => change.fence),
     left.map(({ change }) => change.endedAs ?? change.to),
     left.map(({ change }) => jsonOrNull(change.failure)),
   ]);
+  const workers = new Map(ended.rows.map(({ run_id, worker }) => [run_id, worker]));
   const usage = await usageOfEnded(tx, changed);
   const answered = changed.flatMap(({ row, change }) => answersOf(row, change));
   await recordAnswers(tx, answered);
@@ -143,7 +144,7 @@ export async function changeExecutions(
     tx,
     changed.flatMap(({ row, change }) => [
       ...answered.filter(({ answer }) => answer.runId === row.run_id).map(({ message }) => message),
-      ...messagesOf(row, change, usage),
+      ...messagesOf(row, change, usage, workers.get(row.run_id) ?? null),
     ]),
   );
   return rows;
@@ -197,6 +198,11 @@ function newestEventOf({ event, answers }: ExecutionChange) {
   if (event !== null) return { name: event, id: uuidv7() };
   const answer = answers.at(-1);
   return answer === undefined ? null : { name: answerNameOf(answer), id: answer.decisionId };
+}
+
+interface EndedAttempt {
+  readonly run_id: string;
+  readonly worker: string;
 }
 
 /** (X6) */
@@ -262,6 +268,7 @@ function messagesOf(
   row: ChangedRow,
   change: ExecutionChange,
   usage: ReadonlyMap<string, UsagePart>,
+  worker: string | null,
 ): OutboxMessage[] {
   const { now } = row;
   const messages: OutboxMessage[] = [];
@@ -277,7 +284,7 @@ function messagesOf(
     );
   }
   if (change.dispatch === 'sent_again') messages.push(retryMessage(row, now));
-  if (change.to === 'needs_review') messages.push(deadLetterMessage(row, now));
+  if (change.to === 'needs_review') messages.push(deadLetterMessage(row, worker, now));
   return messages;
 }
 
@@ -380,5 +387,6 @@ const END_ATTEMPTS = statement(
   'processor.attempts.end',
   `UPDATE processor.attempts a SET ended_at = now(), outcome = c.outcome, failure = c.failure
    FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::json[]) AS c (run_id, fence, outcome, failure)
-   WHERE a.run_id = c.run_id AND a.fence = c.fence`,
+   WHERE a.run_id = c.run_id AND a.fence = c.fence
+   RETURNING a.run_id, a.worker`,
 );

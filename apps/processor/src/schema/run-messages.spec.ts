@@ -113,6 +113,7 @@ const lastFailure = {
   [workHeaders.errorHttpStatus]: '429',
   [workHeaders.errorRequestId]: 'req_1',
   [workHeaders.errorResponseId]: 'resp_1',
+  [workHeaders.errorFingerprint]: 'f00d',
 };
 
 describe('an event of a run', () => {
@@ -203,6 +204,7 @@ describe('a retry', () => {
       workHeaders.errorClass,
       workHeaders.errorCode,
       workHeaders.errorMessage,
+      workHeaders.errorFingerprint,
     ]);
   });
 });
@@ -211,12 +213,13 @@ describe('a dead letter', () => {
   const stopped: ExecutionRow = { ...row, status: 'needs_review', next_attempt_at: null };
 
   it('carries its counters, its origin and its failure, in our words and in those of Spring Kafka', () => {
-    const { topic, message } = deadLetterMessage(stopped, NOW);
+    const { topic, message } = deadLetterMessage(stopped, 'host.42.f00d', NOW);
     const { [workHeaders.notBefore]: _notBefore, ...counters } = workCounters;
     expect(topic).toBe(topics.runRequestedDeadLetters);
     expect(message.headers).toEqual({
       ...counters,
       ...lastFailure,
+      'x-holdfast-worker': 'host.42.f00d',
       'kafka_dlt-original-topic': 'holdfast.run.requested.v1',
       'kafka_dlt-original-partition': '5',
       'kafka_dlt-original-offset': '99',
@@ -225,16 +228,21 @@ describe('a dead letter', () => {
     });
   });
 
+  it('names no worker where nobody has held the run yet', () => {
+    const { message } = deadLetterMessage(stopped, null, NOW);
+    expect(message.headers).not.toHaveProperty('x-holdfast-worker');
+  });
+
   it('can be sent again as it is', () => {
-    const { message } = deadLetterMessage(stopped, NOW);
+    const { message } = deadLetterMessage(stopped, null, NOW);
     expect(parseRunRequested(message)).toEqual({ kind: 'parsed', value: row.request });
   });
 
   it('holds references and no payload', () => {
-    const said = JSON.stringify(deadLetterMessage(stopped, NOW).message);
+    const said = JSON.stringify(deadLetterMessage(stopped, null, NOW).message);
     expect(said).not.toContain('cnt_result');
     expect(Object.keys(stopped.request).sort()).toEqual(
-      Object.keys(deadLetterMessage(stopped, NOW).message.data as object).sort(),
+      Object.keys(deadLetterMessage(stopped, null, NOW).message.data as object).sort(),
     );
   });
 });
@@ -242,7 +250,7 @@ describe('a dead letter', () => {
 it('no two messages share an id; an event has the one that its row remembers', () => {
   const messages = [
     retryMessage(row, NOW),
-    deadLetterMessage(row, NOW),
+    deadLetterMessage(row, null, NOW),
     retryMessage(row, NOW),
     runEventMessage('RunStarted', row, facts),
   ];

@@ -94,8 +94,15 @@ export function retryMessage(row: ExecutionRow, now: Date): OutboxMessage {
   };
 }
 
-/** Work that needs a person, with all that triage needs and no payload text. */
-export function deadLetterMessage(row: ExecutionRow, now: Date): OutboxMessage {
+/**
+ * Work that needs a person, with all that triage needs and no payload text.
+ * @param worker who held the run; null: nobody has yet
+ */
+export function deadLetterMessage(
+  row: ExecutionRow,
+  worker: string | null,
+  now: Date,
+): OutboxMessage {
   return {
     topic: topics.runRequestedDeadLetters,
     message: {
@@ -104,6 +111,7 @@ export function deadLetterMessage(row: ExecutionRow, now: Date): OutboxMessage {
       headers: {
         ...retryHeaders(row),
         ...errorHeaders(row.failure),
+        ...(worker !== null && { [workHeaders.worker]: worker }),
         ...springHeaders(row),
       },
       data: row.request,
@@ -206,6 +214,7 @@ function errorHeaders(failure: RunFailure | null): Record<string, string> {
     [workHeaders.errorClass]: failure.class,
     [workHeaders.errorCode]: failure.code,
     [workHeaders.errorMessage]: failure.message,
+    [workHeaders.errorFingerprint]: failure.fingerprint,
     ...(failure.httpStatus !== null && {
       [workHeaders.errorHttpStatus]: String(failure.httpStatus),
     }),

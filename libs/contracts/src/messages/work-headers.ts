@@ -23,6 +23,10 @@ export const workHeaders = {
   /** OpenAI's ids, so that support can ask for the call. */
   errorRequestId: 'x-holdfast-error-request-id',
   errorResponseId: 'x-holdfast-error-response-id',
+  /** The same for failures of one cause. */
+  errorFingerprint: 'x-holdfast-error-fingerprint',
+  /** The process that held the run when it stopped; on dead letters. */
+  worker: 'x-holdfast-worker',
 } as const;
 
 /** Spring Kafka's names, so that existing tools show our dead letters. */
