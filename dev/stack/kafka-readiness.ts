@@ -11,7 +11,7 @@ const answerLimitMs = 2_000;
 const findCoordinator = 10;
 const offsetFetch = 9;
 
-/** Rejects when the signal fires first. */
+/** Rejects when the signal fires first. Of several brokers another one may be the coordinator: that one is asked then. */
 export async function untilKafkaAnswers(port: number, signal: AbortSignal): Promise<void> {
   while (!(await isKafkaReady(port))) await sleep(100, undefined, { signal });
 }
@@ -20,7 +20,13 @@ async function isKafkaReady(port: number): Promise<boolean> {
   try {
     const found = await ask(port, findCoordinator, 0, text(probeGroup));
     if (found.readInt16BE(0) !== 0) return false;
-    const offsets = await ask(port, offsetFetch, 2, Buffer.concat([text(probeGroup), int32(-1)]));
+    const coordinator = found.readInt32BE(found.length - 4); // v0: error code, node, host, port
+    const offsets = await ask(
+      coordinator,
+      offsetFetch,
+      2,
+      Buffer.concat([text(probeGroup), int32(-1)]),
+    );
     return offsets.readInt16BE(offsets.length - 2) === 0; // loaded: v2 ends with the group's error code
   } catch {
     return false; // not listening yet, or closed half-way: asked again until the limit

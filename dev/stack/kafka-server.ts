@@ -26,7 +26,19 @@ export interface KafkaOptions {
   readonly port: number;
   readonly controllerPort: number;
   readonly throwAway: boolean;
+  /** Default: a broker that stands alone. */
+  readonly cluster?: KafkaCluster;
   readonly signal: AbortSignal;
+}
+
+/** What a broker knows of those that it keeps copies with. */
+export interface KafkaCluster {
+  /** The same for all of them: `newClusterId()`. */
+  readonly id: string;
+  /** This one, from 1. */
+  readonly node: number;
+  /** Of all nodes, in order. */
+  readonly controllerPorts: readonly number[];
 }
 
 /** Resolves with the broker's address once it can produce, and its group coordinator can be asked. */
@@ -38,7 +50,7 @@ export async function startKafka(options: KafkaOptions): Promise<string> {
   const child = await options.supervisor.start({
     name: 'Kafka',
     command: javaCommand(process.env),
-    args: [...javaArgs(options.jars), 'kafka.Kafka', properties],
+    args: [...javaArgs(options), 'kafka.Kafka', properties],
     logFile: options.logFile,
     stopSignal: options.throwAway ? 'SIGKILL' : 'SIGTERM',
     graceMs: 20_000,
@@ -69,9 +81,10 @@ async function format(options: KafkaOptions): Promise<void> {
   await Promise.all([folder, draft].map((path) => rm(path, { recursive: true, force: true })));
   await mkdir(draft, { recursive: true });
   await writeFile(properties, serverProperties({ ...options, logFolder: draft }));
-  const args = ['kafka.tools.StorageTool', 'format', '-t', newClusterId(), '-c', properties];
+  const id = options.cluster?.id ?? newClusterId();
+  const args = ['kafka.tools.StorageTool', 'format', '-t', id, '-c', properties];
   try {
-    await run(javaCommand(process.env), [...javaArgs(options.jars), ...args], { signal });
+    await run(javaCommand(process.env), [...javaArgs(options), ...args], { signal });
     await rename(draft, folder);
   } catch (error) {
     if (signal.aborted) throw error;
@@ -90,12 +103,18 @@ export function serverProperties(options: {
   readonly port: number;
   readonly controllerPort: number;
   readonly logFolder: string;
+  readonly cluster?: KafkaCluster;
 }): string {
-  const { port, controllerPort, logFolder } = options;
+  const { port, controllerPort, logFolder, cluster } = options;
+  const voters = cluster?.controllerPorts ?? [controllerPort];
+  const copies = Math.min(3, voters.length);
+  const copiesInSync = Math.ceil(copies / 2);
   const settings = {
     'process.roles': 'broker,controller',
-    'node.id': 1,
-    'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
+    'node.id': cluster?.node ?? 1,
+    'controller.quorum.voters': voters
+      .map((voter, index) => `${index + 1}@127.0.0.1:${voter}`)
+      .join(','),
     listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
     'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
     'controller.listener.names': 'CONTROLLER',
@@ -103,11 +122,12 @@ export function serverProperties(options: {
     'log.dirs': logFolder,
     'auto.create.topics.enable': false,
     'offsets.topic.num.partitions': 8,
-    'offsets.topic.replication.factor': 1,
-    'transaction.state.log.replication.factor': 1,
-    'transaction.state.log.min.isr': 1,
-    'share.coordinator.state.topic.replication.factor': 1,
-    'share.coordinator.state.topic.min.isr': 1,
+    'min.insync.replicas': copiesInSync,
+    'offsets.topic.replication.factor': copies,
+    'transaction.state.log.replication.factor': copies,
+    'transaction.state.log.min.isr': copiesInSync,
+    'share.coordinator.state.topic.replication.factor': copies,
+    'share.coordinator.state.topic.min.isr': copiesInSync,
     'group.initial.rebalance.delay.ms': 0,
   };
   return Object.entries(settings)
@@ -119,16 +139,18 @@ export function javaCommand(env: NodeJS.ProcessEnv): string {
   return env.JAVA_HOME ? join(env.JAVA_HOME, 'bin', 'java') : 'java';
 }
 
-function javaArgs(jars: string): string[] {
+/** Several brokers share the machine with all that a spec starts: half the memory for each. */
+function javaArgs({ jars, cluster }: Pick<KafkaOptions, 'jars' | 'cluster'>): string[] {
   const logging = join(repositoryRoot, 'dev/stack/kafka/log4j2.xml');
   return [
-    ...['-Xms256m', '-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'],
+    ...(cluster ? ['-Xms128m', '-Xmx256m'] : ['-Xms256m', '-Xmx512m']),
+    ...['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'],
     ...[`-Dlog4j2.configurationFile=${logging}`, '-cp', join(jars, '*')],
   ];
 }
 
 /** As Kafka's own `random-uuid`: 16 bytes in base64url that do not begin with a dash. */
-function newClusterId(): string {
+export function newClusterId(): string {
   const id = randomBytes(16).toString('base64url');
   return id.startsWith('-') ? newClusterId() : id;
 }

@@ -20,6 +20,7 @@ import { endProcess } from './end-process.js';
 import type { Ending } from './end-process.js';
 import { identify } from './process-identity.js';
 import { ProcessRecord } from './process-record.js';
+import { repositoryRoot } from './repository.js';
 import { StackServerStartError } from './stack-errors.js';
 import type { WatchdogOrder } from './watchdog.js';
 
@@ -67,7 +68,8 @@ export class Supervisor {
   static async open(folder: string, log: (line: string) => void): Promise<Supervisor> {
     await mkdir(folder, { recursive: true });
     const record = await ProcessRecord.take(join(folder, 'processes.json'), log);
-    const watchdog = spawn(process.execPath, [join(import.meta.dirname, 'watchdog.js')], {
+    // Built, wherever this runs from: specs run it from its source.
+    const watchdog = spawn(process.execPath, [join(repositoryRoot, 'dist/dev/stack/watchdog.js')], {
       detached: true,
       stdio: ['pipe', 'ignore', 'ignore'],
     });

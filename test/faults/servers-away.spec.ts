@@ -1,56 +1,109 @@
 /**
- * Kafka and Postgres struck dead under load, and started again on their data. Real: all of it, with a Kafka and a Postgres of this
- * file's own. Stands in: the simulator for OpenAI, with its bill.
+ * Kafka and Postgres struck dead under load: started again at once, and a minute later. Real: all of it, with a Kafka and a
+ * Postgres of this file's own. Stands in: the simulator for OpenAI, with its bill.
  */
-import { chmod, mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { Supervisor } from '../../dev/stack/supervisor.js';
-import { makeTemplate } from '../../dev/test/template-database.js';
-import { startServers, type StormServers } from '../storm/servers.js';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openOwnServers, type OwnServers } from '../support/own-servers.js';
 import { openFlow, type Flow } from '../support/flow.js';
-import { askAll, expectUnbroken, untilAtRest } from '../support/unbroken.js';
+import { originOf, readinessOnce, type Readiness } from '../support/readiness.js';
+import type { Restartable } from '../support/restartable.js';
+import { startServers, type Servers } from '../support/servers.js';
+import {
+  askAll,
+  expectAllUp,
+  expectUnbroken,
+  untilAccepted,
+  untilAtRest,
+} from '../support/unbroken.js';
 
-const runs = 150;
+const runs = 100;
+const awayMs = 60_000;
 
-const shared = { ...process.env };
-const silent = () => undefined;
-let supervisor: Supervisor;
-let servers: StormServers;
+let servers: OwnServers<Servers>;
 let flow: Flow;
+let accepted = 0;
+/** Of the api and of one processor. */
+let origins: { readonly api: string; readonly processor: string };
 
 beforeAll(async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'holdfast-servers-'));
-  await chmod(folder, 0o711); // started by root, Postgres runs as another user, who must get in
-  supervisor = await Supervisor.open(folder, silent);
-  supervisor.removeInTheEnd(folder);
-  const signal = AbortSignal.timeout(120_000);
-  servers = await startServers(supervisor, folder, silent, signal);
-  const { databaseUrl, kafkaBrokers } = servers;
-  const { name } = await makeTemplate(databaseUrl, kafkaBrokers, signal);
-  process.env.HOLDFAST_TEST_DATABASE_URL = databaseUrl;
-  process.env.HOLDFAST_TEST_KAFKA = kafkaBrokers;
-  process.env.HOLDFAST_TEST_TEMPLATE = name;
+  servers = await openOwnServers(startServers);
   flow = await openFlow({ processors: 2 });
+  origins = { api: flow.scene.apiUrl, processor: await originOf(flow.scene.processors[0]!) };
 }, 150_000);
 afterAll(async () => {
   await flow?.close();
-  await supervisor?.close();
-  Object.assign(process.env, shared);
+  await servers?.close();
 }, 60_000);
 
-it.each([
-  ['Kafka', () => servers.restartKafka()],
-  ['Postgres', () => servers.restartPostgres()],
-])(
-  '%s dies under load and comes back: nothing is lost, nothing is done twice',
-  async (name, restart) => {
-    const questions = Array.from({ length: runs }, (_, number) => `${name}, question ${number}?`);
-    const before = await askAll(flow, questions.slice(0, runs / 2));
-    await restart();
-    const after = await askAll(flow, questions.slice(runs / 2));
-    await untilAtRest(flow, 90_000);
-    await expectUnbroken(flow, [...before, ...after]);
+/** Asks, and resolves once a part of it is accepted: what it resolves with are the ids of all. */
+async function underLoad(name: string, withinMs?: number): Promise<{ asked: Promise<string[]> }> {
+  const questions = Array.from({ length: runs }, (_, number) => `${name}, question ${number}?`);
+  const asked = askAll(flow, questions, withinMs);
+  await untilAccepted(flow, accepted + runs / 4);
+  accepted += runs;
+  return { asked };
+}
+
+async function expectHealed(asked: Promise<string[]>): Promise<void> {
+  const ids = await asked;
+  await untilAtRest(flow, 90_000);
+  await expectUnbroken(flow, ids);
+  expectAllUp(flow);
+}
+
+const server: Readonly<Record<'Kafka' | 'Postgres', () => Restartable>> = {
+  Kafka: () => servers.kafka,
+  Postgres: () => servers.postgres,
+};
+
+it.each(['Kafka', 'Postgres'] as const)(
+  '%s dies under load and comes back at once: nothing is lost, nothing is done twice',
+  async (name) => {
+    const { asked } = await underLoad(`${name} restarts`);
+    await server[name]().restart();
+    await expectHealed(asked);
   },
-  180_000,
+  150_000,
 );
+
+it('Kafka away for a minute under load: runs are accepted, each process says why it is degraded, and all heals alone', async () => {
+  const { asked } = await underLoad('Kafka is away');
+  const { back } = await awayForAMinute(servers.kafka);
+  await asked; // 202 as ever
+  const silent = /^Kafka has not answered for \d+ s: nothing new comes in|no assignment|left its/;
+  const waiting = /^messages are not published, the oldest for \d+ s: |^the oldest message has/;
+  const told: readonly Promise<Readiness>[] = [
+    readinessOnce(origins.api, 'kafka', 'degraded', silent),
+    readinessOnce(origins.api, 'outbox', 'degraded', waiting),
+    readinessOnce(origins.processor, 'work', 'degraded', silent),
+    readinessOnce(origins.processor, 'retries', 'degraded', silent),
+  ];
+  for (const { http } of await Promise.all(told)) expect(http).toBe(200);
+  await back;
+  await expectHealed(asked);
+  await Promise.all([
+    readinessOnce(origins.api, 'kafka', 'up'),
+    readinessOnce(origins.processor, 'work', 'up'),
+  ]);
+}, 240_000);
+
+it('Postgres away for a minute under load: nothing is accepted that is not stored, each process says why it is down, and all heals alone', async () => {
+  const { asked } = await underLoad('Postgres is away', 120_000);
+  const { back } = await awayForAMinute(servers.postgres);
+  const gone = /^does not answer: /;
+  for (const origin of Object.values(origins)) {
+    const { http, details } = await readinessOnce(origin, 'postgres', 'down', gone);
+    expect([http, details['content']?.status]).toEqual([503, 'down']);
+  }
+  const refused = await flow.runs.submit({ workflow: 'answer', input: { question: 'Now?' } });
+  expect(refused).toMatchObject({ status: 503, body: { retryable: true } });
+  await back;
+  await expectHealed(asked);
+  for (const origin of Object.values(origins)) await readinessOnce(origin, 'postgres', 'up');
+}, 240_000);
+
+/** Resolves when it is gone; `back` when it takes work again. */
+async function awayForAMinute(away: Restartable): Promise<{ readonly back: Promise<unknown> }> {
+  await away.stop();
+  return { back: sleep(awayMs).then(() => away.start()) };
+}

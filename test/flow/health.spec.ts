@@ -4,19 +4,8 @@
  */
 import { randomUUID } from 'node:crypto';
 import { FaultyNetwork } from '../integration/postgres/faulty-network.js';
-import { eventually } from '../support/eventually.js';
 import { openFlow, type Flow } from '../support/flow.js';
-
-interface Indicator {
-  readonly status: 'up' | 'degraded' | 'down';
-  readonly message?: string;
-}
-
-interface Health {
-  readonly http: number;
-  readonly status: string;
-  readonly details: Readonly<Record<string, Indicator>>;
-}
+import { originOf, readinessOf, readinessOnce } from '../support/readiness.js';
 
 let flow: Flow;
 let network: FaultyNetwork;
@@ -30,7 +19,7 @@ beforeAll(async () => {
     DATABASE_URL: network.url,
     CONTENT_DATABASE_URL: contentNetwork.url,
   });
-  origin = /http:\/\/127\.0\.0\.1:\d+/.exec(await processor.ready())?.[0] ?? '';
+  origin = await originOf(processor);
 });
 afterAll(async () => {
   await flow?.close();
@@ -40,7 +29,7 @@ afterAll(async () => {
 afterEach(async () => flow.simulator.clearScript());
 
 it('all is well: ready, and every dependency says so', async () => {
-  const { http, details } = await readiness();
+  const { http, details } = await readinessOf(origin);
   expect(http).toBe(200);
   const names = ['postgres', 'content', 'migrations', 'draining', 'leases', 'outbox', 'work'];
   for (const name of [...names, 'retries', 'openai', 'runs'])
@@ -53,14 +42,14 @@ it('OpenAI fails: shown with its reason, ready all the same; forgotten once it a
   const fault = { kind: 'status', status: 503 } as const;
   await flow.simulator.script({ match: { inputIncludes: word }, fault, times: 'always' });
   const asked = await Promise.all([1, 2, 3].map((n) => flow.runs.ask(`${word} ${n}`)));
-  const failing = await readinessOnce('openai', 'degraded');
+  const failing = await readinessOnce(origin, 'openai', 'degraded');
   expect(failing).toMatchObject({ http: 200, status: 'degraded' });
   expect(failing.details['openai']?.message).toMatch(
     /^the last \d+ requests failed \(status 503\): runs wait and are tried again$/,
   );
   await flow.simulator.clearScript();
   await Promise.all(asked.map(({ id }) => flow.runs.completion(id)));
-  expect((await readinessOnce('openai', 'up')).http).toBe(200);
+  expect((await readinessOnce(origin, 'openai', 'up')).http).toBe(200);
 }, 60_000);
 
 it('a migration that the schema lacks: not ready, and named', async () => {
@@ -68,7 +57,7 @@ it('a migration that the schema lacks: not ready, and named', async () => {
     `DELETE FROM processor.migrations WHERE id = (SELECT max(id) FROM processor.migrations) RETURNING timestamp, name`,
   );
   const [row] = taken.rows;
-  const lacking = await readiness();
+  const lacking = await readinessOf(origin);
   expect(lacking.http).toBe(503);
   expect(lacking.details['migrations']).toEqual({
     status: 'down',
@@ -78,7 +67,7 @@ it('a migration that the schema lacks: not ready, and named', async () => {
     row?.timestamp,
     row?.name,
   ]);
-  expect((await readiness()).http).toBe(200);
+  expect((await readinessOf(origin)).http).toBe(200);
 });
 
 it('messages that nobody publishes: degraded, with how long the oldest has waited', async () => {
@@ -87,29 +76,29 @@ it('messages that nobody publishes: degraded, with how long the oldest has waite
      WHERE name = 'outbox-relay'`,
   );
   await flow.runs.ask('Who tells of this?');
-  const late = await readinessOnce('outbox', 'degraded', /^the oldest/);
+  const late = await readinessOnce(origin, 'outbox', 'degraded', /^the oldest/);
   expect(late.http).toBe(200);
   expect(late.details['outbox']?.message).toMatch(
     /^the oldest message has waited 1\d s: no relay publishes/,
   );
   await flow.database.query(`UPDATE processor.leases SET until = now() WHERE holder = 'spec'`);
-  await readinessOnce('outbox', 'up');
+  await readinessOnce(origin, 'outbox', 'up');
 }, 60_000);
 
 it('the content store away, then Postgres silent, then gone: each is named, with what it looks like; alive all the while', async () => {
   const content = { port: contentNetwork.port };
   await contentNetwork.close();
-  const without = await readinessOnce('content', 'down', /ECONNREFUSED$/);
+  const without = await readinessOnce(origin, 'content', 'down', /ECONNREFUSED$/);
   expect(without.http).toBe(503);
   expect(without.details).toMatchObject({
     content: { message: 'does not answer: ECONNREFUSED' },
     postgres: { status: 'up' },
   });
   contentNetwork = await FaultyNetwork.before(flow.scene.database.url, content.port);
-  await readinessOnce('content', 'up');
+  await readinessOnce(origin, 'content', 'up');
 
   network.goSilent();
-  const silent = await readiness();
+  const silent = await readinessOf(origin);
   expect(silent.http).toBe(503);
   expect(silent.details['postgres']).toEqual({
     status: 'down',
@@ -117,27 +106,9 @@ it('the content store away, then Postgres silent, then gone: each is named, with
   });
   const { port } = network;
   await network.close();
-  const gone = await readinessOnce('postgres', 'down', /ECONN|57P01|connection/i);
+  const gone = await readinessOnce(origin, 'postgres', 'down', /ECONN|57P01|connection/i);
   expect(gone.http).toBe(503);
   expect((await fetch(`${origin}/livez`)).status).toBe(200);
   network = await FaultyNetwork.before(flow.scene.database.url, port);
-  expect((await readinessOnce('postgres', 'up')).http).toBe(200);
+  expect((await readinessOnce(origin, 'postgres', 'up')).http).toBe(200);
 }, 60_000);
-
-async function readiness(): Promise<Health> {
-  const answer = await fetch(`${origin}/readyz`);
-  return { http: answer.status, ...((await answer.json()) as Omit<Health, 'http'>) };
-}
-
-function readinessOnce(name: string, status: Indicator['status'], message = /^/): Promise<Health> {
-  return eventually(
-    `${name} is ${status}`,
-    async () => {
-      const health = await readiness();
-      const indicator = health.details[name];
-      const fits = indicator?.status === status && message.test(indicator.message ?? '');
-      return fits && health;
-    },
-    30_000,
-  );
-}

@@ -12,10 +12,10 @@ import { Supervisor } from '../../dev/stack/supervisor.js';
 import { makeTemplate } from '../../dev/test/template-database.js';
 import { judge, type Breach } from '../oracle/judge.js';
 import { openScene } from '../support/holdfast.js';
+import { startServers } from '../support/servers.js';
 import { processorCount } from './fleet.js';
 import { liveLine } from './live-line.js';
 import { listOf, tableOf } from './report.js';
-import { startServers } from './servers.js';
 import { Storm, type StormResult } from './storm.js';
 import { parseOrder, replayOf, type StormOrder } from './storm-plan.js';
 
@@ -28,7 +28,7 @@ async function weather(order: StormOrder, signal: AbortSignal): Promise<StormRes
   const supervisor = await Supervisor.open(folder, log);
   supervisor.removeInTheEnd(folder);
   try {
-    const servers = await startServers(supervisor, folder, log, signal);
+    const servers = await startServers({ supervisor, folder, log, signal });
     const { databaseUrl, kafkaBrokers } = servers;
     const template = await makeTemplate(databaseUrl, kafkaBrokers, signal);
     process.env.HOLDFAST_TEST_DATABASE_URL = databaseUrl;

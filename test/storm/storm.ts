@@ -11,12 +11,12 @@ import { collectFacts } from '../oracle/collect-facts.js';
 import type { Facts } from '../oracle/facts.js';
 import type { Scene } from '../support/holdfast.js';
 import { RunsClient } from '../support/runs-client.js';
+import type { Servers } from '../support/servers.js';
 import { SimulatorClient } from '../support/simulator-client.js';
 import { TopicWatch } from '../support/topic-watch.js';
 import { Fleet } from './fleet.js';
 import { Load } from './load.js';
 import { killAndMeasure } from './recovery.js';
-import type { StormServers } from './servers.js';
 import {
   apiBlows,
   badDay,
@@ -54,7 +54,7 @@ export class Storm {
   constructor(
     private readonly order: StormOrder,
     private readonly scene: Scene,
-    private readonly servers: StormServers,
+    private readonly servers: Servers,
     private readonly tell: (line: string) => void,
     private readonly signal: AbortSignal,
   ) {
@@ -112,9 +112,9 @@ export class Storm {
       case 'drain_processor':
         return fleet.drainProcessor(pick);
       case 'restart_kafka':
-        return this.servers.restartKafka();
+        return this.servers.kafka.restart();
       case 'restart_postgres':
-        return this.servers.restartPostgres();
+        return this.servers.postgres.restart();
     }
   }
 

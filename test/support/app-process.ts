@@ -32,6 +32,8 @@ export interface AppProcess {
   /** All that it has written so far, both streams. */
   output(): string;
   readonly exited: Promise<Exit>;
+  /** It runs, under the pid that it began with. */
+  isUp(): boolean;
   /** SIGTERM: drains. */
   stop(): Promise<Exit>;
   /** SIGKILL: no chance to say goodbye. */
@@ -57,8 +59,9 @@ export function startApp(options: AppProcessOptions): AppProcess {
   const exited = new Promise<Exit>((resolve) =>
     child.once('close', (code, signal) => resolve({ code, signal })),
   );
+  const isUp = () => child.exitCode === null && child.signalCode === null;
   const end = async (signal: NodeJS.Signals) => {
-    if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+    if (isUp()) child.kill(signal);
     return exited;
   };
   const line = (pattern: RegExp, withinMs = readyLimitMs) =>
@@ -69,6 +72,7 @@ export function startApp(options: AppProcessOptions): AppProcess {
     line,
     output: () => lines.text(),
     exited,
+    isUp,
     stop: () => end('SIGTERM'),
     killHard: () => end('SIGKILL'),
     freeze: () => void child.kill('SIGSTOP'),

@@ -16,7 +16,7 @@ export interface SceneOptions {
   readonly role?: { readonly name: string; readonly password: string };
   /** Where api and processors are built; default dist/. */
   readonly build?: string;
-  /** Settings for api and processors. */
+  /** Settings for api and processors, and for the step that makes the topics. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -72,7 +72,7 @@ export async function openScene(options: SceneOptions = {}): Promise<Scene> {
         SIMULATOR_PORT: '0',
         SIMULATOR_LATENCY_MS: String(options.modelLatencyMs ?? 50),
       }),
-      runToEnd({ script: 'dev/stack/create-topics.js', env: servers }),
+      runToEnd({ script: 'dev/stack/create-topics.js', env: { ...servers, ...options.env } }),
     ]);
     const simulatorUrl = new URL(simulator.url!).origin;
     const env = {

@@ -14,25 +14,47 @@ const readWithinMs = 60_000;
 const callers = 50;
 
 /** Questions asked by many callers, each until it has its answer; ids in the order of the questions. */
-export async function askAll(flow: Flow, questions: readonly string[]): Promise<string[]> {
+export async function askAll(
+  flow: Flow,
+  questions: readonly string[],
+  withinMs?: number,
+): Promise<string[]> {
   const ids: string[] = [];
   const queue = questions.entries();
   const caller = async () => {
-    for (const [index, question] of queue) ids[index] = await askUntilAccepted(flow, question);
+    for (const [index, question] of queue)
+      ids[index] = await askUntilAccepted(flow, question, withinMs);
   };
   await Promise.all(Array.from({ length: callers }, caller));
   return ids;
 }
 
 /** Asks again with the same key where it is told to come back: a server is away. */
-async function askUntilAccepted(flow: Flow, question: string): Promise<string> {
+async function askUntilAccepted(flow: Flow, question: string, withinMs?: number): Promise<string> {
   const key = randomUUID();
-  return eventually(`"${question}" is accepted`, async () => {
+  const ask = async () => {
     const answer = await flow.runs.submit({ workflow: 'answer', input: { question } }, key);
     if (answer.status === 202) return (answer.body as RunView).id;
     if (answer.status === 503) return null;
     throw new Error(`POST /v1/runs: ${answer.status} ${JSON.stringify(answer.body)}`);
+  };
+  return eventually(`"${question}" is accepted`, ask, withinMs);
+}
+
+/** Resolves when so many runs are accepted: the load is on. */
+export async function untilAccepted(flow: Flow, count: number): Promise<void> {
+  await eventually(`${count} runs are accepted`, async () => {
+    const { rows } = await flow.database.query<{ runs: number }>(
+      'SELECT count(*)::int AS runs FROM api.runs',
+    );
+    return rows[0]!.runs >= count;
   });
+}
+
+/** No process has ended and begun anew. */
+export function expectAllUp({ scene }: Flow): void {
+  const down = [scene.api, ...scene.processors].filter((app) => !app.isUp());
+  expect(down.map((app) => app.output())).toEqual([]);
 }
 
 /** Resolves when no run moves any more. */

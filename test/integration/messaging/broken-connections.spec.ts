@@ -158,6 +158,22 @@ it('publishes everything, in order, through refused, cut and deaf connections', 
   await downstream.stop({ graceMs: 0 });
 });
 
+it('publishes though the broker that is named first is away', async () => {
+  const kafka = new KafkaConnection({
+    ...{ brokers: ['127.0.0.1:1', ...stack.kafka.brokers], clientId: 'spec', log },
+    topicPrefix: stack.kafka.topicPrefix,
+  });
+  const relay = new OutboxRelay({
+    ...{ database: outbox.database, schema: SCHEMA, kafka, holder: 'spec', log },
+  });
+  relay.start();
+  await outbox.database.transaction((tx) =>
+    outbox.outbox.append(tx, [{ topic: TOPIC, message: aMessage('run-3') }]),
+  );
+  await eventually(outbox.rows, (rows) => rows === 0);
+  await relay.stop();
+});
+
 it('hands a batch over to no later leader while its own request may still be under way', async () => {
   const relay = new OutboxRelay({
     database: outbox.database,

@@ -31,6 +31,7 @@ export class KafkaConnection {
   readonly brokers: readonly string[];
   readonly topicPrefix: string;
   private readonly clientId: string;
+  private clients = 0;
   private readonly log: FieldLog;
 
   constructor(options: KafkaConnectionOptions) {
@@ -60,7 +61,7 @@ export class KafkaConnection {
   /** For this lib only. `sockets` are the ones to end when the client is done with. */
   newClient(overrides: Partial<KafkaConfig> = {}, sockets = new ClientSockets()): Kafka {
     return new kafkajs.Kafka({
-      brokers: [...this.brokers],
+      brokers: this.fromTheNextOn(),
       clientId: this.clientId,
       connectionTimeout: 2_000,
       retry: CLIENT_RETRY,
@@ -69,6 +70,15 @@ export class KafkaConnection {
       ...overrides,
       socketFactory: sockets.factory(overrides.socketFactory),
     });
+  }
+
+  /**
+   * kafkajs always begins with the first broker, and a client that does not retry (the relay's) never gets to another: were the
+   * first one away, it could not publish. So each client begins one further.
+   */
+  private fromTheNextOn(): string[] {
+    const first = this.clients++ % this.brokers.length;
+    return [...this.brokers.slice(first), ...this.brokers.slice(0, first)];
   }
 
   /**
