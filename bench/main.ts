@@ -4,6 +4,7 @@
  */
 import { listenForInterruption } from '../dev/stack/interruption.js';
 import { measure, memoryWaiting, type Figures, type Workload } from './measure.js';
+import { numberAfter } from './number-after.js';
 import { baseline, holdfastBackground, holdfastForeground, type System } from './systems.js';
 
 const log = (line: string) => console.log(line);
@@ -75,12 +76,4 @@ function cpuOf({ cpuMsPerRun }: Figures): number {
 function isChosen(name: string): boolean {
   const index = process.argv.indexOf('--only');
   return index < 0 || (process.argv[index + 1] ?? '').split(',').includes(name);
-}
-
-function numberAfter(flag: string, fallback: number): number {
-  const index = process.argv.indexOf(flag);
-  const value = index < 0 ? fallback : Number(process.argv[index + 1]);
-  if (Number.isInteger(value) && value > 0) return value;
-  console.error(`${flag} takes a whole number from 1`);
-  process.exit(2);
 }

@@ -12,6 +12,7 @@ import { Supervisor } from '../dev/stack/supervisor.js';
 import { childRunning, cpuSecondsOf, memoryMiBOf } from './cpu.js';
 import { submitAll, submitSteadily } from './load.js';
 import { OutsideConsumer } from './outside-consumer.js';
+import { percentiles, type Percentiles } from './percentiles.js';
 import type { System } from './systems.js';
 
 export interface Workload {
@@ -33,11 +34,6 @@ export interface Figures {
   /** Milliseconds of CPU per run, by process; the simulator and the callers are not in it. */
   readonly cpuMsPerRun: Readonly<Record<string, number>>;
   readonly memoryMiB: Readonly<Record<string, number>>;
-}
-
-export interface Percentiles {
-  readonly p50: number;
-  readonly p99: number;
 }
 
 const WARM_UP_RUNS = 500;
@@ -163,13 +159,6 @@ function keysOf(kind: string, count: number): string[] {
 
 function seenAfter(sentAtMs: ReadonlyMap<string, number>, outside: OutsideConsumer): number[] {
   return [...sentAtMs].map(([key, sent]) => (outside.seenAtMs.get(key) ?? Infinity) - sent);
-}
-
-function percentiles(values: readonly number[]): Percentiles {
-  const sorted = [...values].sort((a, b) => a - b);
-  const at = (share: number) =>
-    sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN;
-  return { p50: at(0.5), p99: at(0.99) };
 }
 
 async function mapValues(

@@ -384,38 +384,86 @@ function afterEachQueryOfSessions(
   });
 }
 
-it('does not step over dead rows for ever while an old snapshot keeps them from vacuum', async () => {
-  const stop = Promise.withResolvers<void>();
-  const snapshotTaken = Promise.withResolvers<void>();
-  const report = outbox.database.transaction(async (tx) => {
-    await tx.query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY');
-    await tx.query('SELECT 1');
-    snapshotTaken.resolve();
-    await stop.promise;
+describe('while an old snapshot keeps 20,000 dead rows from vacuum', () => {
+  const dead = 20_000;
+  let release: () => void;
+  let report: Promise<void>;
+
+  beforeEach(async () => {
+    const released = Promise.withResolvers<void>();
+    const snapshotTaken = Promise.withResolvers<void>();
+    release = released.resolve;
+    report = outbox.database.transaction(async (tx) => {
+      await tx.query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY');
+      await tx.query('SET LOCAL idle_in_transaction_session_timeout = 0');
+      await tx.query('SELECT 1');
+      snapshotTaken.resolve();
+      await released.promise;
+    });
+    await snapshotTaken.promise;
+    await outbox.database.query(
+      `INSERT INTO ${SCHEMA}.outbox (topic, key, headers, body, size_bytes)
+       SELECT '${TOPIC}', 'k', '{}', '', 0 FROM generate_series(1, ${dead})`,
+    );
+    await outbox.database.query(`DELETE FROM ${SCHEMA}.outbox`);
   });
-  await snapshotTaken.promise;
-  await outbox.database.query(
-    `INSERT INTO ${SCHEMA}.outbox (topic, key, headers, body, size_bytes)
-     SELECT '${TOPIC}', 'k', '{}', '', 0 FROM generate_series(1, 20000)`,
-  );
-  await outbox.database.query(`DELETE FROM ${SCHEMA}.outbox`);
-  relay().start();
+  afterEach(async () => {
+    release();
+    await report;
+  });
+
   const entriesRead = async () => {
     const { rows } = await outbox.database.query<{ read: bigint }>(
       `SELECT idx_tup_read AS read FROM pg_stat_user_indexes WHERE indexrelname = 'outbox_pkey'`,
     );
     return Number(rows[0]?.read ?? 0n);
   };
-  await eventually(entriesRead, (read) => read >= 20_000); // The first reads have to.
-  // Ten polls a second: without a floor two seconds are 400,000 entries.
-  const stepsIn2s = async () => {
+  /** Server processes tell what they have read a second late. */
+  const entriesReadIn2s = async () => {
     const before = await entriesRead();
     await new Promise((resolve) => setTimeout(resolve, 2_000));
     return (await entriesRead()) - before;
   };
-  await eventually(stepsIn2s, (steps) => steps < 2_000);
-  await append([event('run-1', 1)]);
+
+  it('a relay does not step over them for ever', async () => {
+    relay().start();
+    await eventually(entriesRead, (read) => read >= dead); // The first reads have to.
+    // Ten polls a second: without a floor two seconds are 400,000 entries.
+    await eventually(entriesReadIn2s, (read) => read < 2_000);
+    await append([event('run-1', 1)]);
+    await seen.reaches(1);
+  });
+
+  it('readiness does not either, in a process that stands by', async () => {
+    const standby = relay();
+    const entriesAsked = async () => {
+      for (let times = 0; times < 5; times += 1) {
+        expect(await standby.oldestMs()).toBe(0);
+        expect(await standby.backlog()).toEqual({ pending: 0, parked: 0, oldestMs: 0 });
+      }
+      return entriesReadIn2s();
+    };
+    for (let times = 0; times < 2; times += 1) await entriesAsked(); // the first looks have to
+    await eventually(entriesAsked, (read) => read < 2_000);
+  });
+});
+
+it('counts what is parked below its floor, and finds what is appended above it', async () => {
+  const text = 'x'.repeat(6_000);
+  const publisher = relay();
+  publisher.start();
+  await append([event('bad', 1, { topic: SMALL_TOPIC, text })]);
+  await eventually(
+    () => publisher.status().refused,
+    (refused) => refused === 1,
+  );
+  await append([event('bad', 2), event('good', 1)]);
   await seen.reaches(1);
-  stop.resolve();
-  await report;
+  await publisher.stop();
+  const standby = relay();
+  for (let times = 0; times < 5; times += 1) await standby.oldestMs();
+  expect(await standby.backlog()).toMatchObject({ pending: 0, parked: 2 });
+  await append([event('good', 2)]);
+  expect(await standby.backlog()).toMatchObject({ pending: 1, parked: 2 });
+  expect(await standby.oldestMs()).toBeGreaterThan(0);
 });

@@ -26,6 +26,7 @@ import {
 import type { KafkaConnection } from '../kafka/kafka-connection.js';
 import { wordsOf, type FieldLog } from '#libs/process';
 import { pause, within } from '../pause.js';
+import { OutboxLookout } from './outbox-lookout.js';
 import { ReadFloor } from './read-floor.js';
 import { RelayProducer } from './relay-producer.js';
 import { RelayStore, type OutboxBacklog, type OutboxRow } from './relay.store.js';
@@ -38,7 +39,8 @@ const MAX_BYTES = 512 * 1024;
 const POLL_MS = 100;
 /** After a batch, if no hint has come meanwhile: more may be left where the limit of bytes cut it short. */
 const LOOK_AGAIN_MS = 5;
-const SAMPLE_HORIZON_EVERY_MS = 1_000;
+/** The read floor follows by two of these: under a held snapshot a read steps over so much that is dead. */
+const SAMPLE_HORIZON_EVERY_MS = 200;
 const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 2_000;
 const LEASE_NAME = 'outbox-relay';
@@ -84,6 +86,7 @@ export class RelayReplacedError extends Error {
 
 export class OutboxRelay {
   private readonly store: RelayStore;
+  private readonly lookout: OutboxLookout;
   private readonly producer: RelayProducer;
   private readonly lease: LeaderLease;
   private readonly wakeup = new Wakeup();
@@ -100,6 +103,7 @@ export class OutboxRelay {
   constructor(private readonly options: OutboxRelayOptions) {
     const { schema, database, holder, log } = options;
     this.store = new RelayStore(schema);
+    this.lookout = new OutboxLookout(this.store, database);
     this.producer = new RelayProducer(options.kafka);
     this.channel = `holdfast_outbox_${schema}`;
     this.lease = new LeaderLease({
@@ -140,12 +144,12 @@ export class OutboxRelay {
 
   /** Counts what waits, whoever leads, among the oldest 10,000 rows. For metrics. */
   backlog(): Promise<OutboxBacklog> {
-    return this.store.backlog(this.options.database);
+    return this.lookout.backlog();
   }
 
   /** How long the oldest message has waited, whoever leads; 0 when there is none. */
   oldestMs(): Promise<number> {
-    return this.store.oldestMs(this.options.database);
+    return this.lookout.oldestMs();
   }
 
   /** A leader that has just lost its lease, on a busy machine, has it again in a second where nobody else took it. */

@@ -10,6 +10,8 @@
  *      that one on draws a `seq` above the candidate's.
  * (F3) Once every transaction with a lower id has ended, all rows up to the candidate's `seq` that will ever be are
  *      visible. When a read begun after that finds none of them, the floor may rise to it.
+ * (F4) A floor ends with the session that it was proven in. After a crash or a fail-over Postgres may draw a `seq` again that
+ *      no commit had written down: below an older floor its row would never be read.
  */
 export interface OutboxHorizon {
   /** The last `seq` drawn; read before the two ids. */

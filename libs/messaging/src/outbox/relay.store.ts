@@ -74,15 +74,19 @@ export class RelayStore {
     return { lastSeq: seq.last_seq, oldestRunningXid: xid.oldest, nextXid: xid.next };
   }
 
-  /** How long the oldest row that is not parked has waited; 0 when there is none. */
-  async oldestMs(sql: Sql): Promise<number> {
-    const { rows } = await sql.query<{ oldest_ms: number }>(this.statements.oldest);
-    return Math.max(0, rows[0]?.oldest_ms ?? 0);
+  /** The oldest row above the floor that is not parked or behind a parked one. */
+  async oldest(sql: Sql, floor: bigint): Promise<{ seq: bigint; waitedMs: number } | null> {
+    const { rows } = await sql.query<{ seq: bigint; waitedMs: number }>(this.statements.oldest, [
+      floor,
+    ]);
+    return rows[0] ?? null;
   }
 
-  async backlog(sql: Sql): Promise<OutboxBacklog> {
+  /** Nothing that can be sent is at or below the floor; what is parked may be. */
+  async backlog(sql: Sql, floor: bigint): Promise<OutboxBacklog> {
     const { rows } = await sql.query<{ pending: bigint; parked: bigint; oldest_ms: number }>(
       this.statements.backlog,
+      [floor],
     );
     const [row] = rows;
     return {
@@ -130,12 +134,15 @@ const IDS_SQL = `
 
 /** By the primary key: its cost does not grow with the rows that wait. */
 const oldestSql = (schema: string) => `
-  SELECT (extract(epoch FROM clock_timestamp() - o.appended_at) * 1000)::float8 AS oldest_ms
-  FROM ${schema}.outbox o WHERE ${notHeldBack(schema)} ORDER BY o.seq LIMIT 1`;
+  SELECT o.seq, (extract(epoch FROM clock_timestamp() - o.appended_at) * 1000)::float8 AS "waitedMs"
+  FROM ${schema}.outbox o WHERE o.seq > $1 AND ${notHeldBack(schema)} ORDER BY o.seq LIMIT 1`;
 
+/** From the floor on, or from the first parked row: what is held back stands behind one. */
 const backlogSql = (schema: string) => `
   SELECT count(*) FILTER (WHERE sendable) AS pending, count(*) FILTER (WHERE NOT sendable) AS parked,
     (extract(epoch FROM clock_timestamp() - min(appended_at) FILTER (WHERE sendable)) * 1000)::float8 AS oldest_ms
   FROM (
-    SELECT o.appended_at, ${notHeldBack(schema)} AS sendable FROM ${schema}.outbox o ORDER BY o.seq LIMIT ${MAX_COUNTED}
+    SELECT o.appended_at, ${notHeldBack(schema)} AS sendable FROM ${schema}.outbox o
+    WHERE o.seq > least($1::bigint, (SELECT min(p.seq) - 1 FROM ${schema}.outbox p WHERE p.parked_at IS NOT NULL))
+    ORDER BY o.seq LIMIT ${MAX_COUNTED}
   ) rows`;
