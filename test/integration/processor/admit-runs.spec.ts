@@ -1,5 +1,6 @@
 /** Real: Postgres, the processor's stores. Stands in: Kafka: messages are handed over as they would be read. */
 import { randomUUID } from 'node:crypto';
+import { retryTopics } from '#libs/contracts';
 import {
   aFailure,
   aWork,
@@ -130,6 +131,52 @@ describe('a retry', () => {
     expect(await two.admit.admit({ ...work, hop: 1 })).toMatchObject({ kind: 'hop' });
     expect((await fixture.row(runId)).hop).toBe(2);
   });
+});
+
+describe('a wait that no tier fits', () => {
+  const times = (count: number, tier: string) => Array<string>(count).fill(tier);
+  const waits: readonly [what: string, waitMs: number, tiers: readonly string[]][] = [
+    ['45 s', 45_000, ['30s', ...times(2, '5s')]],
+    ['7 minutes', 420_000, [...times(3, '2m'), '30s', ...times(5, '5s')]],
+    [
+      '3 hours',
+      10_800_000,
+      [...times(17, '10m'), ...times(4, '2m'), ...times(3, '30s'), ...times(5, '5s')],
+    ],
+  ];
+  /** A record comes out of its tier a little after its time. */
+  const lateMs = 100;
+
+  it.each(waits)(
+    'of %s hops through the largest tier that still fits; what is left then is under 5 s, and waits on the row',
+    async (_what, waitMs, tiers) => {
+      const { work, runId } = await aRetryingRun(waitMs);
+      let leftMs = waitMs;
+      for (const [hop, name] of tiers.entries()) {
+        const sent = await fixture.sent(runId);
+        expect([sent.length, sent.at(-1)?.topic]).toEqual([hop + 1, `${retries}.${name}`]);
+        expect(dispatchOf(sent.at(-1)!)).toEqual({ dispatch: 2, hop });
+        leftMs -= retryTopics.find(({ topic }) => topic === `${retries}.${name}`)!.delayMs + lateMs;
+        await dueIn(runId, leftMs);
+        const kind = hop === tiers.length - 1 ? 'make_ready' : 'hop';
+        expect(await one.admit.admit({ ...work, hop })).toMatchObject({ kind });
+      }
+      expect(leftMs).toBeGreaterThan(0);
+      expect(leftMs).toBeLessThan(5_000);
+      expect(await fixture.row(runId)).toMatchObject({ status: 'ready', dispatch: 2 });
+      expect(await one.claims.claim(5)).toEqual([]);
+      await dueIn(runId, 0);
+      expect(await one.claims.claim(5)).toHaveLength(1);
+    },
+  );
+
+  const retries = 'holdfast.run.requested.v1.retry';
+  const dueIn = (runId: string, ms: number) =>
+    fixture.sql(
+      `UPDATE processor.executions SET next_attempt_at = clock_timestamp() + make_interval(secs => $2::float8 / 1000)
+       WHERE run_id = $1`,
+      [runId, ms],
+    );
 });
 
 describe('a batch that holds what Postgres refuses', () => {

@@ -1,5 +1,5 @@
 /**
- * The processor's start, when not all is as it should be. Real: the processor as a process of its own, Postgres, Kafka.
+ * The start of both apps, when not all is as it should be. Real: api and processor as processes of their own, Postgres, Kafka.
  * Stands in: TCP proxies, for servers that come late. OpenAI is not reached.
  */
 import { startApp, runToEnd, type AppProcess } from '../support/app-process.js';
@@ -7,7 +7,8 @@ import { freshDatabase, freshTopicPrefix, kafkaBrokers } from '../support/stack.
 import type { FreshDatabase } from '../support/stack.js';
 import { FaultyNetwork } from '../integration/postgres/faulty-network.js';
 
-const script = 'apps/processor/src/main.js';
+const scripts = { api: 'apps/api/src/main.js', processor: 'apps/processor/src/main.js' };
+type AppName = keyof typeof scripts;
 
 let database: FreshDatabase;
 let env: Record<string, string>;
@@ -22,6 +23,7 @@ beforeAll(async () => {
     HOLDFAST_TOPIC_PREFIX: freshTopicPrefix(),
     OPENAI_BASE_URL: 'http://127.0.0.1:9/v1',
     OPENAI_API_KEY: 'sk-nobody',
+    API_PORT: '0',
     PROCESSOR_PORT: '0',
     LOG_LEVEL: 'warn',
   };
@@ -32,13 +34,13 @@ afterAll(async () => {
   await database?.drop();
 });
 
-function start(overrides: Record<string, string>): AppProcess {
-  const app = startApp({ script, env: { ...env, ...overrides } });
+function start(name: AppName, overrides: Record<string, string>): AppProcess {
+  const app = startApp({ script: scripts[name], env: { ...env, ...overrides } });
   started.push(app);
   return app;
 }
 
-it('with bad settings names all of them at once, no value of theirs, and ends with 78', async () => {
+it('a processor with bad settings names all of them at once, no value of theirs, and ends with 78', async () => {
   const bad = {
     DATABASE_URL: 'mysql://root:hunter2@localhost/x',
     KAFKA_BROKERS: 'nowhere',
@@ -51,41 +53,49 @@ it('with bad settings names all of them at once, no value of theirs, and ends wi
     PROCESSOR_DRAIN_MS: '1e3',
     LOG_LEVEL: 'loud',
   };
-  const app = start(bad);
+  const app = start('processor', bad);
   expect(await app.exited).toEqual({ code: 78, signal: null });
   for (const name of Object.keys(bad)) expect(app.output()).toContain(`  ${name}: `);
   expect(app.output()).not.toMatch(/hunter2|two words/);
 });
 
-it('before its topics were made ends with the command that makes them', async () => {
-  const app = start({});
+it('a processor before its topics were made ends with the command that makes them', async () => {
+  const app = start('processor', {});
   expect(await app.exited).toEqual({ code: 1, signal: null });
   expect(app.output()).toContain('node dist/dev/stack/create-topics.js');
   await runToEnd({ script: 'dev/stack/create-topics.js', env });
 });
 
-it('before Postgres and Kafka are there waits, says for what, and starts when they come', async () => {
-  const postgres = await away(database.url);
-  const kafka = await away(`kafka://${kafkaBrokers()[0]}`);
-  const late = start({ DATABASE_URL: postgres.url, KAFKA_BROKERS: `127.0.0.1:${kafka.port}` });
-  await late.line(/waiting for Postgres at 127\.0\.0\.1:\d+\/spec_/);
-  await postgres.comes();
-  await late.line(new RegExp(`waiting for Kafka at 127\\.0\\.0\\.1:${kafka.port}`));
-  expect(late.output()).not.toMatch(/^ready:/m);
-  await kafka.comes();
-  expect(await late.ready()).toMatch(
-    /^ready: processor on http:\/\/127\.0\.0\.1:\d+, 32 run slots/,
-  );
-  expect(await late.stop()).toEqual({ code: 0, signal: null });
-});
+describe.each(['api', 'processor'] as const)('the %s', (name) => {
+  it('before Postgres and Kafka are there waits, says for what, and starts when they come', async () => {
+    const postgres = await away(database.url);
+    const kafka = await away(`kafka://${kafkaBrokers()[0]}`);
+    const late = start(name, {
+      DATABASE_URL: postgres.url,
+      KAFKA_BROKERS: `127.0.0.1:${kafka.port}`,
+    });
+    await late.line(/waiting for Postgres at 127\.0\.0\.1:\d+\/spec_/);
+    await postgres.comes();
+    await late.line(new RegExp(`waiting for Kafka at 127\\.0\\.0\\.1:${kafka.port}`));
+    expect(late.output()).not.toMatch(/^ready:/m);
+    await kafka.comes();
+    expect(await late.ready()).toMatch(
+      new RegExp(`^ready: ${name} on http://127\\.0\\.0\\.1:\\d+, `),
+    );
+    expect(await late.stop()).toEqual({ code: 0, signal: null });
+  });
 
-it('SIGTERM ends the wait', async () => {
-  const postgres = await away(database.url);
-  const app = start({ DATABASE_URL: postgres.url });
-  await app.line(/waiting for Postgres/);
-  const askedAt = performance.now();
-  expect(await app.stop()).toEqual({ code: 0, signal: null });
-  expect(performance.now() - askedAt).toBeLessThan(3_000);
+  it.each([
+    ['Postgres', 'DATABASE_URL'],
+    ['Kafka', 'KAFKA_BROKERS'],
+  ])('SIGTERM ends the wait for %s', async (server, setting) => {
+    const { url, port } = await away(database.url);
+    const app = start(name, { [setting]: server === 'Kafka' ? `127.0.0.1:${port}` : url });
+    await app.line(new RegExp(`waiting for ${server}`));
+    const askedAt = performance.now();
+    expect(await app.stop()).toEqual({ code: 0, signal: null });
+    expect(performance.now() - askedAt).toBeLessThan(3_000);
+  });
 });
 
 /** An address where nobody listens until the server comes. */
