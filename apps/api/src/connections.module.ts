@@ -15,6 +15,8 @@ export const ON_FATAL = Symbol('OnFatal');
 export type OnFatal = (error: Error) => void;
 
 const APPLICATION_NAME = 'holdfast-api';
+/** As long as a run that is submitted: its caller waits for its input too, and is told to come back (503). */
+const CONTENTS_RETRIED_MS = 3_000;
 
 /** What the api talks to: Postgres, the content store, Kafka. `drain.ts` closes them. */
 @Global()
@@ -38,6 +40,7 @@ export class ConnectionsModule {
         inject: [CONTENT_DATABASE],
         useFactory: (contentDatabase: Database) =>
           new ContentStore(contentDatabase, {
+            maxRetryMs: CONTENTS_RETRIED_MS,
             referencesOnSameServer: isSameServer(settings.contentDatabaseUrl, settings.databaseUrl),
           }),
       },

@@ -47,6 +47,8 @@ export interface StoredContent {
 export interface ContentStoreOptions {
   /** The references to what is put are committed on this very Postgres server (C8). Default: they are not, or nobody knows. */
   readonly referencesOnSameServer?: boolean;
+  /** How long small contents are tried again while Postgres is away. Default 30,000. */
+  readonly maxRetryMs?: number;
 }
 
 /** A chunk is one row: small enough to stream, large enough for few rows. */
@@ -69,7 +71,7 @@ export class ContentStore {
 
   constructor(
     private readonly database: Database,
-    { referencesOnSameServer = false }: ContentStoreOptions = {},
+    { referencesOnSameServer = false, maxRetryMs = 30_000 }: ContentStoreOptions = {},
   ) {
     const durability = referencesOnSameServer ? 'with_next_flush' : 'at_once'; // (C8)
     this.reads = new KeyedBatcher<sql.ContentName, sql.ContentWithBody | null>({
@@ -77,12 +79,14 @@ export class ContentStore {
       keyOf: sql.contentKey,
       write: (names) => sql.readContents(database, names, SMALL_BYTES),
       maxItems: SMALL_CONTENTS_PER_STATEMENT,
+      retry: { maxRetryMs },
     });
     this.smallContents = new KeyedBatcher<sql.NewSmallContent, sql.ContentRow>({
       name: 'content.put',
       keyOf: sql.contentKey,
       write: (contents) => putSmallContents(database, contents, durability),
       maxItems: SMALL_CONTENTS_PER_STATEMENT,
+      retry: { maxRetryMs },
     });
   }
 
