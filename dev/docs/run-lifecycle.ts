@@ -74,6 +74,7 @@ export function runLifecyclePage(): string {
       ['Class', 'What becomes of the run', 'Uses an attempt', 'Who must act', 'What people read'],
       failureClasses.map(failureRow),
     ),
+    'Where it is a webhook that failed, people read of "the service that this run has to tell" instead of the AI service, and `outcome_unknown` means that nobody can say whether it was told.',
     '## When it is tried again',
     retryPolicyText(),
     table(

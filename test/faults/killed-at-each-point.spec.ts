@@ -3,7 +3,8 @@
  * killed). Real: api and processors as processes of their own, SIGKILL, Postgres, Kafka, an outside consumer. Stands in: the
  * simulator for OpenAI, with a charge counter.
  *
- * All victims die before anything is mended, each with a run of its own; then those that live go on with all of it.
+ * All victims die before anything is mended, each with a run of its own; then those that live go on with all of it. The points
+ * of an effect need a workflow that has one: `effects-once.spec.ts`.
  */
 import { randomUUID } from 'node:crypto';
 import { numberOf, pausePointNames, type PausePoint } from '#libs/pause-points';
@@ -27,7 +28,9 @@ const goesOn: Fate = { ends: 'RunCompleted', charges: 1 };
 /** Nobody can know what became of the request: a person decides, and nothing is sent again. */
 const unknown = (charges: 0 | 1): Fate => ({ ends: 'RunNeedsReview', charges });
 
-const fates: Readonly<Record<PausePoint, Fate>> = {
+type Point = Exclude<PausePoint, `effect.${string}`>;
+
+const fates: Readonly<Record<Point, Fate>> = {
   'accept.before-commit': goesOn,
   'accept.after-commit': goesOn,
   'relay.before-send': goesOn,
@@ -50,7 +53,7 @@ const fates: Readonly<Record<PausePoint, Fate>> = {
   'projection.after-commit': goesOn,
 };
 
-const points = pausePointNames;
+const points = pausePointNames.filter((name): name is Point => !name.startsWith('effect.'));
 const inApi = points.filter((point) => /^(accept|relay|projection)\./.test(point));
 const beforeTheClaim = points.filter((point) => /^(admit|offsets)\.|^claim\.before/.test(point));
 const underTheLease = points.filter((point) => ![...inApi, ...beforeTheClaim].includes(point));
@@ -59,7 +62,7 @@ let flow: Flow;
 /** One key per point: whoever gets no answer asks again with it. */
 const keys = new Map(points.map((point) => [point, randomUUID()]));
 /** The run that the victim of the point had in its hands. */
-const runs = new Map<PausePoint, string>();
+const runs = new Map<Point, string>();
 const answers: { key: string; runId: string }[] = [];
 
 beforeAll(async () => {
@@ -147,7 +150,7 @@ async function killProcessorsUnderTheirLeases(): Promise<void> {
   await flow.simulator.clearScript();
 }
 
-async function startVictim(point: PausePoint): Promise<{ point: PausePoint; app: AppProcess }> {
+async function startVictim(point: Point): Promise<{ point: Point; app: AppProcess }> {
   const env = { HOLDFAST_PAUSE_AT: point, PROCESSOR_DRAIN_MS: '0' };
   const app = await flow.scene.startProcessor(env);
   if (point === 'drain.releasing') void runInHand(app).then(() => app.stop());
@@ -166,7 +169,7 @@ async function runInHand({ pid }: AppProcess): Promise<string> {
 }
 
 /** A point whose victim had no run in hand is answered for by the run that was asked for in its name. */
-async function ask(point: PausePoint, client: RunsClient): Promise<void> {
+async function ask(point: Point, client: RunsClient): Promise<void> {
   const body = { workflow: 'answer', input: { question: `What happens at ${point}?` } };
   const answer = await client.submit(body, keys.get(point));
   expect(answer.status).toBe(202);

@@ -12,6 +12,8 @@ import { openFlow, type Flow } from '../support/flow.js';
 const heldElsewhere = {
   holdfast_consumer_paused_partitions: 'libs/messaging/src/report-metrics.spec.ts',
   holdfast_consumer_faults_total: 'libs/messaging/src/report-metrics.spec.ts',
+  holdfast_effects_total: 'test/faults/effects-once.spec.ts',
+  holdfast_effect_duration_seconds: 'test/faults/effects-once.spec.ts',
   holdfast_fences_lost_total: 'apps/processor/src/execute-runs/progress-teller.spec.ts',
   holdfast_metrics_unread_total: 'libs/metrics/src/prometheus-metrics.spec.ts',
 } as const;

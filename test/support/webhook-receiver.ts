@@ -5,7 +5,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Webhook } from 'standardwebhooks';
-import { eventually } from './eventually.js';
 
 export type Behaviour =
   | {
@@ -58,18 +57,17 @@ export class WebhookReceiver {
     this.script.push(...behaviours);
   }
 
+  /** Forgets what is scripted. */
+  behaveAgain(): void {
+    this.script.length = 0;
+  }
+
   /** How often each message of the run came, by delivery id. */
   deliveriesOf(runId: string): Readonly<Record<string, number>> {
     const counts: Record<string, number> = {};
     for (const { deliveryId, body } of this.received)
       if (body.includes(runId)) counts[deliveryId] = (counts[deliveryId] ?? 0) + 1;
     return counts;
-  }
-
-  /** Resolves when so many messages of the run have come. */
-  async hasTaken(count: number, runId: string, withinMs?: number): Promise<void> {
-    const taken = () => this.received.filter(({ body }) => body.includes(runId)).length >= count;
-    await eventually(`${count} webhooks of ${runId}`, taken, withinMs);
   }
 
   async close(): Promise<void> {

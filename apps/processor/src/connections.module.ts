@@ -7,6 +7,7 @@ import { KafkaConnection, Outbox, OutboxRelay } from '#libs/messaging';
 import { OpenAiGateway } from '#libs/openai-gateway';
 import { Database, isSameServer, Notifications } from '#libs/postgres';
 import { Draining, JsonLog } from '#libs/process';
+import { WebhookSender } from '#libs/webhooks';
 import { PROCESSOR_SETTINGS, type ProcessorSettings } from './settings.js';
 
 /** The content store's own pool: it may be another Postgres. */
@@ -19,7 +20,7 @@ export type OnFatal = (error: Error) => void;
 
 const APPLICATION_NAME = 'holdfast-processor';
 
-/** What the processor talks to: Postgres, the content store, Kafka, OpenAI. `drain.ts` closes them. */
+/** What the processor talks to: Postgres, the content store, Kafka, OpenAI, receivers of webhooks. `drain.ts` closes them. */
 @Global()
 @Module({})
 export class ConnectionsModule {
@@ -57,6 +58,10 @@ export class ConnectionsModule {
             log,
             metrics,
           }),
+      },
+      {
+        provide: WebhookSender,
+        useFactory: () => new WebhookSender({ privateAddresses: settings.webhookPrivateAddresses }),
       },
       {
         provide: Notifications,

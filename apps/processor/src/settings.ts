@@ -9,6 +9,7 @@ import {
   type ParsedSettings,
   type RetentionSettings,
 } from '#libs/process';
+import { isSigningSecret, type WebhookTarget } from '#libs/webhooks';
 
 export interface ProcessorSettings {
   /** Schema `processor`: executions, call ledger, outbox. `PROCESSOR_DATABASE_URL`, else `DATABASE_URL`. */
@@ -35,6 +36,10 @@ export interface ProcessorSettings {
   readonly inlineResultBytes: number;
   /** `PROCESSOR_DRAIN_MS`: how long SIGTERM lets runs in hand go on before they are given back, default 10 s. */
   readonly drainMs: number;
+  /** By name: `PROCESSOR_WEBHOOK_TARGETS`, `name=url`, and of each its secret in `PROCESSOR_WEBHOOK_SECRETS`. Default: none. */
+  readonly webhookTargets: ReadonlyMap<string, WebhookTarget>;
+  /** `PROCESSOR_WEBHOOK_PRIVATE_ADDRESSES`: whether webhooks may go to this machine and its network, by http too. Default refused. */
+  readonly webhookPrivateAddresses: 'refused' | 'allowed';
   /** How long things are kept, by `HOLDFAST_KEEP_*`. */
   readonly keep: RetentionSettings;
 }
@@ -66,8 +71,40 @@ export function parseSettings(env: Environment): ParsedSettings<ProcessorSetting
       max: 512 * KIB,
     }),
     drainMs: read.wholeNumber('PROCESSOR_DRAIN_MS', { fallback: 10_000, min: 0, max: 600_000 }),
+    webhookTargets: webhookTargets(read),
+    webhookPrivateAddresses: read.oneOf(
+      'PROCESSOR_WEBHOOK_PRIVATE_ADDRESSES',
+      ['refused', 'allowed'],
+      'refused',
+    ),
     keep: retentionSettings(read, longestTopicMs()),
   });
+}
+
+const TARGETS = 'PROCESSOR_WEBHOOK_TARGETS';
+const SECRETS = 'PROCESSOR_WEBHOOK_SECRETS';
+
+/** Each receiver has a secret of its own: with a shared one, one could speak in our name to another. */
+function webhookTargets(read: SettingReader): ReadonlyMap<string, WebhookTarget> {
+  const urls = read.named(TARGETS, 'name=https://host/path', isWebhookUrl);
+  const form = 'name=whsec_… with 24 to 64 bytes in base64';
+  const secrets = read.named(SECRETS, form, isSigningSecret);
+  const lacking = [...urls.keys()].filter((name) => !secrets.has(name));
+  if (lacking.length > 0) read.refuse(SECRETS, `has no secret for ${lacking.join(', ')}`);
+  const unused = [...secrets.keys()].filter((name) => !urls.has(name));
+  if (unused.length > 0) read.refuse(TARGETS, `has no address for ${unused.join(', ')}`);
+  return new Map(
+    [...urls].map(([name, text]) => {
+      const secret = secrets.get(name) ?? '';
+      return [name, { name, url: URL.parse(text) ?? new URL('https://unread.invalid'), secret }];
+    }),
+  );
+}
+
+function isWebhookUrl(text: string): boolean {
+  const url = URL.parse(text);
+  if (url === null || url.username !== '' || url.password !== '') return false;
+  return ['http:', 'https:'].includes(url.protocol);
 }
 
 /** What migrating needs: no Kafka, no OpenAI. */

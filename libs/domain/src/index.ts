@@ -8,6 +8,7 @@ export * from './decision/decision.js';
 export * from './decision/decide-decision.js';
 export * from './failure/failure-class.js';
 export * from './failure/run-failure.js';
+export { wordsFor } from './failure/words-for-people.js';
 export * from './retry/backoff.js';
 export * from './retry/retry-policy.js';
 export * from './retry/retry-tiers.js';

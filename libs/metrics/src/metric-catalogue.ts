@@ -180,7 +180,7 @@ export const metricCatalogue = {
   holdfast_fences_lost_total: {
     type: 'counter',
     apps: PROCESSOR,
-    labels: { at: '`outcome`, `progress`, `check_point`, `call`' },
+    labels: { at: '`outcome`, `progress`, `check_point`, `call`, `effect`' },
     meaning: 'Writes that were refused because the run belonged to somebody else by then.',
     whenItMoves: 'The fence worked. It goes with lost leases; without them it is a bug.',
   },
@@ -252,6 +252,27 @@ export const metricCatalogue = {
     labels: { statement: 'the same' },
     meaning: 'Calls written by them.',
     whenItMoves: 'Divided by the batches: how well the writes are gathered.',
+  },
+  // ---- effects outside -------------------------------------------------------------------------------------------------
+  holdfast_effects_total: {
+    type: 'counter',
+    apps: PROCESSOR,
+    labels: {
+      target: 'a webhook target',
+      outcome: '`done`, `failed` (surely not taken), `unknown` (it may have been)',
+      class: failureClass,
+    },
+    meaning: 'Webhooks sent, each sending by itself.',
+    whenItMoves:
+      '`unknown` of class `outcome_unknown`: a run waits for a person, who asks the receiver by the delivery id.',
+  },
+  holdfast_effect_duration_seconds: {
+    type: 'histogram',
+    apps: PROCESSOR,
+    labels: { target: 'a webhook target' },
+    meaning: 'From the connection to the end of the answer, whatever it was.',
+    whenItMoves: 'Slow: the receiver is. It is given 20 s in all.',
+    buckets: QUICK_SECONDS,
   },
   // ---- outbox and Kafka ------------------------------------------------------------------------------------------------
   holdfast_outbox_waiting_rows: {

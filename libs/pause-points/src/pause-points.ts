@@ -24,6 +24,10 @@ export const pausePoints = {
   'drain.releasing': 'processor: told to end, about to give its runs back',
   'projection.before-commit': 'api: an event has arrived, the view does not have it yet',
   'projection.after-commit': 'api: the view has the event, its offset is not committed',
+  // Of webhook steps; between the calls and the outcome, but the numbers above are in use.
+  'effect.sending': 'processor: "sending" is committed, the connection is open, no byte has left',
+  'effect.replied': 'processor: the receiver has answered, the effect ledger does not say so',
+  'effect.done': 'processor: the effect is in the ledger, not yet a check-point',
 } as const satisfies Readonly<Record<string, string>>;
 
 export type PausePoint = keyof typeof pausePoints;

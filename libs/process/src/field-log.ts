@@ -19,6 +19,10 @@ export const logFields = {
   attempt: 'number',
   fence: 'number',
   callId: 'word',
+  /** Of a webhook, as its receiver sees it. */
+  deliveryId: 'word',
+  /** The name of a webhook's receiver. */
+  target: 'word',
   responseId: 'word',
   requestId: 'word',
   /** Another response id that stands in the ledger. */
@@ -47,6 +51,8 @@ export const logFields = {
   paid: 'word',
   retryAfterMs: 'number',
   // HTTP
+  /** Of a webhook's receiver. */
+  host: 'word',
   method: 'word',
   /** The route's pattern, never the address itself. */
   route: 'word',
@@ -72,6 +78,8 @@ export const logFields = {
   runsInHand: 'number',
   /** Calls of a cancelled run that nobody could close. */
   leftOpen: 'number',
+  /** Effects of a cancelled run of which nobody knows whether they happened. */
+  unclear: 'number',
   applied: 'number',
   duplicates: 'number',
   filledIn: 'number',

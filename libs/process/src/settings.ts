@@ -122,6 +122,23 @@ export class SettingReader {
     return this.wrong(name, `must be ${form}, several separated by commas, none twice`, found);
   }
 
+  /** `name=value` pairs, separated by commas, for values that may hold `=`: names are kebab-case. Default: none. */
+  named(
+    name: string,
+    form: string,
+    isValue: (value: string) => boolean,
+  ): ReadonlyMap<string, string> {
+    const parts = (this.text(name) ?? '').split(',').map((part) => part.trim());
+    const pairs = parts.filter(Boolean).map((part): [string, string] => {
+      const [, left = '', right = ''] = /^([a-z][a-z0-9]*(?:-[a-z0-9]+)*)=(.*)$/.exec(part) ?? [];
+      return [left, right];
+    });
+    const found = new Map(pairs);
+    const isWhole = pairs.every(([left, right]) => left !== '' && isValue(right));
+    if (isWhole && found.size === pairs.length) return found;
+    return this.wrong(name, `must be ${form}, several separated by commas, none twice`, found);
+  }
+
   wholeNumber(name: string, range: { fallback: number; min: number; max: number }): number {
     const text = this.text(name);
     if (text === undefined) return range.fallback;

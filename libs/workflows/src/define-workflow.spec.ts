@@ -1,6 +1,6 @@
 /** Pure; nothing stands in. Each row breaks one rule of a workflow that is otherwise sound. */
 import { defineWorkflow, WorkflowInvalidError } from './define-workflow.js';
-import { callStep, computeStep, mapStep } from './steps.js';
+import { callStep, computeStep, mapStep, webhookStep } from './steps.js';
 import type { Workflow } from './workflow.js';
 
 const strict = {
@@ -29,6 +29,11 @@ const mapping = (changes: {
       throw new Error('not asked here');
     },
     read: () => ({ kind: 'read', value: 1 }),
+  });
+const telling = (changes: Partial<Parameters<typeof webhookStep>[0]> = {}) =>
+  webhookStep({
+    ...{ name: 'tell', title: 'Telling them', target: 'back-office', type: 'tender.read' },
+    ...{ idempotent: false, data: () => ({}), ...changes },
   });
 const sound: Workflow = {
   name: 'sound',
@@ -115,8 +120,33 @@ describe('defining a workflow', () => {
       { steps: [mapping({ output: { name: 'x y', schema: strict } })] },
       'step "each": output.name: use letters',
     ],
+    [
+      'a receiver that is no name',
+      { steps: [telling({ target: 'https://example.com' })] },
+      'step "tell": target: name the receiver in kebab-case',
+    ],
+    [
+      'a type of event with spaces',
+      { steps: [telling({ type: 'it happened' })] },
+      'step "tell": type: say what happened',
+    ],
+    [
+      'an effect of which nobody has said whether it may happen twice',
+      { steps: [{ ...telling(), idempotent: undefined as unknown as boolean }] },
+      'step "tell": idempotent: say whether',
+    ],
+    [
+      'an end without a person where nobody knows whether the effect happened',
+      { steps: [telling(), last], retry: { fates: { outcome_unknown: 'failed' } } },
+      'retry.fates: leave "outcome_unknown" to a person, since step "tell" is not idempotent',
+    ],
   ])('refuses %s, and says how to mend it', (_what, changes, problem) => {
     expect(problemsOf(changes)).toContain(problem);
+  });
+
+  it('lets a run end by itself where its only effects may happen twice', () => {
+    const steps = [telling({ idempotent: true }), last];
+    expect(problemsOf({ steps, retry: { fates: { outcome_unknown: 'failed' } } })).toBe('none');
   });
 
   it('refuses a loose answer of a call', () => {

@@ -29,6 +29,7 @@ export function defineWorkflow(workflow: Workflow): Workflow {
 
 const KEBAB_CASE = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
 const FORMAT_NAME = /^[A-Za-z0-9_-]{1,64}$/;
+const DOTTED = /^[a-z][a-z0-9-]*(\.[a-z0-9-]+)*$/;
 
 function workflowProblems(workflow: Workflow): string[] {
   const { name, version, title, steps, documents } = workflow;
@@ -51,7 +52,21 @@ function workflowProblems(workflow: Workflow): string[] {
       (twice) => `step "${twice}": two steps have this name; rename one`,
     ),
     ...steps.flatMap(stepProblems),
+    ...effectProblems(workflow),
   ];
+}
+
+/**
+ * What must hold so that an effect that may not happen twice does not: whether it may is said by its author, and where nobody
+ * can know whether it happened, the run waits for a person. The rest is the processor's: steps run in their order, and no pass
+ * goes back before a check-point.
+ */
+function effectProblems({ steps, retry }: Workflow): string[] {
+  const held = steps.find((step) => step.kind === 'webhook' && !step.idempotent);
+  return unless(
+    held === undefined || retry.fates?.outcome_unknown !== 'failed',
+    `retry.fates: leave "outcome_unknown" to a person, since step "${held?.name}" is not idempotent`,
+  );
 }
 
 /** Input may leave fields out, but never bring unknown ones: a typing slip would be ignored in silence. */
@@ -89,11 +104,26 @@ function stepProblems(step: Step<unknown>): string[] {
       'let maxParallelItems be 1 or more',
     ),
   ];
-  return [...own, ...formatProblems(step)].map((problem) => `step "${step.name}": ${problem}`);
+  return [...own, ...formatProblems(step), ...webhookProblems(step)].map(
+    (problem) => `step "${step.name}": ${problem}`,
+  );
+}
+
+function webhookProblems(step: Step<unknown>): string[] {
+  if (step.kind !== 'webhook') return [];
+  return [
+    ...unless(KEBAB_CASE.test(step.target), 'target: name the receiver in kebab-case'),
+    ...unless(DOTTED.test(step.type), 'type: say what happened, as in "tender.matrix-ready"'),
+    // Workflows may come from JavaScript, too: what is left out would be taken for "no".
+    ...unless(
+      typeof step.idempotent === 'boolean',
+      'idempotent: say whether the receiver can take it twice, true or false',
+    ),
+  ];
 }
 
 function formatProblems(step: Step<unknown>): string[] {
-  if (step.kind === 'compute' || step.output === undefined) return [];
+  if (step.kind === 'compute' || step.kind === 'webhook' || step.output === undefined) return [];
   return [
     ...unless(
       FORMAT_NAME.test(step.output.name),

@@ -12,10 +12,12 @@ export type {
   Reading,
   Step,
   StepContext,
+  WebhookReceipt,
+  WebhookStep,
   Workflow,
   WorkflowDocument,
 } from './workflow.js';
-export { callStep, computeStep, mapStep, type PromptDraft } from './steps.js';
+export { callStep, computeStep, mapStep, webhookStep, type PromptDraft } from './steps.js';
 export { defineWorkflow, WorkflowInvalidError } from './define-workflow.js';
 export { createStepContext, StepOutputMissingError } from './step-context.js';
 export type { ResultTable } from './result-table.js';

@@ -1,5 +1,5 @@
 /**
- * What steps see while a run is carried out. Outputs of `call` and `map` steps come from check-points;
+ * What steps see while a run is carried out. Outputs of `call`, `map` and `webhook` steps come from check-points;
  * outputs of `compute` steps are computed when first asked for and kept for as long as this context lives.
  */
 import type { Step, StepContext, Workflow, WorkflowDocument } from './workflow.js';
@@ -21,7 +21,7 @@ export class StepOutputMissingError extends Error {
 export interface RunFacts {
   readonly input: unknown;
   readonly documents: readonly WorkflowDocument[];
-  /** Output of a finished `call` or `map` step by step name; `undefined` when it has none yet. */
+  /** Output of a finished `call`, `map` or `webhook` step by step name; `undefined` when it has none yet. */
   storedOutput(stepName: string): unknown;
 }
 

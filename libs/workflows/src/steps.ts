@@ -12,6 +12,8 @@ import type {
   ModelText,
   Reading,
   StepContext,
+  WebhookReceipt,
+  WebhookStep,
 } from './workflow.js';
 
 export function computeStep<T>(step: {
@@ -64,6 +66,17 @@ export function mapStep<Item, U>(step: {
     prompt: (item, ctx) => item.prompt(ctx),
     read: (output, item, ctx) => item.read(output, ctx),
   };
+}
+
+export function webhookStep(step: {
+  readonly name: string;
+  readonly title: string;
+  readonly target: string;
+  readonly type: string;
+  readonly idempotent: boolean;
+  data(ctx: StepContext): unknown;
+}): WebhookStep<WebhookReceipt> {
+  return { kind: 'webhook', ...step, read: (receipt) => receipt };
 }
 
 function withOutput(draft: PromptDraft, output: ModelOutputFormat | undefined): ModelPrompt {

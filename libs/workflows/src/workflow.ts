@@ -4,6 +4,8 @@
  * - `compute` steps are pure functions: recomputed after a takeover, never stored.
  * - `call` steps make one model call; what they read from it is check-pointed.
  * - `map` steps make one model call per item; each item is check-pointed on its own.
+ * - `webhook` steps tell somebody outside. What they say is written down before it is sent, so that a second sending says
+ *   the same; that it was taken is check-pointed, and no takeover, retry or redrive goes back before that.
  *
  * The output of the last step is the run's result and must meet the `result` contract.
  * A workflow is pinned at submit by name and version. Whatever changes what a run computes, asks or
@@ -105,9 +107,38 @@ export interface MapItem<U> {
   read(output: ModelText, ctx: StepContext): Reading<U>;
 }
 
+/** What a webhook step leaves behind. */
+export interface WebhookReceipt {
+  /** Its `webhook-id`: by it the receiver tells a repeat. */
+  readonly deliveryId: string;
+  /** What the receiver answered: 200 to 299. */
+  readonly status: number;
+}
+
+/**
+ * One signed message to a receiver outside, by Standard Webhooks (https://www.standardwebhooks.com): a JSON body of `type`,
+ * `timestamp`, `runId` and `data`. Every sending of it bears the same `webhook-id` and the same body.
+ */
+export interface WebhookStep<T> extends StepBase {
+  readonly kind: 'webhook';
+  /** Name of the receiver, in kebab-case; where it is, and the secret, are settings of the processor. */
+  readonly target: string;
+  /** What happened, as in `tender.matrix-ready`. */
+  readonly type: string;
+  /**
+   * Whether the receiver drops repeats by `webhook-id`, or can take them. `true`: sent again until it is taken. `false`: where
+   * nobody can know whether it was taken, a person decides.
+   */
+  readonly idempotent: boolean;
+  /** JSON. Asked once for each run, and kept. */
+  data(ctx: StepContext): unknown;
+  /** Its output: the receipt, as `webhookStep` has it. */
+  read(receipt: WebhookReceipt): T;
+}
+
 export type ElementOf<T> = T extends readonly (infer U)[] ? U : unknown;
 
-export type Step<T> = ComputeStep<T> | CallStep<T> | MapStep<T>;
+export type Step<T> = ComputeStep<T> | CallStep<T> | MapStep<T> | WebhookStep<T>;
 
 export interface DocumentsContract {
   readonly min: number;

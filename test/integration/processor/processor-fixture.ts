@@ -174,7 +174,7 @@ export async function openProcessorFixture(): Promise<ProcessorFixture> {
     empty: async () => {
       await sql(
         `TRUNCATE processor.executions, processor.check_points, processor.attempts, processor.decisions, processor.calls,
-           processor.call_stops, processor.outbox`,
+           processor.call_stops, processor.effects, processor.outbox`,
       );
       await sql('UPDATE processor.lanes SET virtual_time = 0, weight = 1, paused = false');
     },

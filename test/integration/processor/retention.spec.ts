@@ -120,6 +120,21 @@ describe('an ended run', () => {
   });
 });
 
+it('an effect of an ended run loses what it said and was answered, and goes with the tombstone', async () => {
+  const runId = await completedRun(11);
+  await fixture.sql(
+    `INSERT INTO processor.effects (effect_id, tenant, run_id, step, target, idempotent, state, http_status, body, answer)
+     VALUES (gen_random_uuid(), 'default', $1, 1, 'crm', true, 'done', 200, 'what was said', 'what was answered')`,
+    [runId],
+  );
+  const left = () => fixture.sql('SELECT state, body, answer FROM processor.effects');
+  await sweep();
+  expect(await left()).toEqual([{ state: 'done', body: Buffer.alloc(0), answer: null }]);
+  await endedDaysAgo(runId, 41);
+  await sweep();
+  expect(await left()).toEqual([]);
+});
+
 it('what was decided about a run goes with its tombstone, and about a run that never came by its own age', async () => {
   const [runId, never] = [await completedRun(39), randomUUID()];
   const { admit } = fixture.processor('one');

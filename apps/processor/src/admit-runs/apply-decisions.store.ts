@@ -2,8 +2,8 @@
  * Carries out what people decided, or stores it for whoever can; in the transaction that admits, with the rows locked.
  *
  * (Y1) Decided on under the lock of the run's row, so that of a decision and whatever else moves the run one comes first.
- * (Y2) A cancel stops the run's calls in the same transaction: none is sent from its commit on.
- * (Y3) A run with an open call is not ended here. Its owner, or the next one, closes the call first.
+ * (Y2) A cancel stops the run's calls in the same transaction: none is sent from its commit on. Effects look at the run's row.
+ * (Y3) A run with an open call or effect is not ended here. Its owner, or the next one, closes it first.
  * (Y4) A decision about a run that is not known is kept. It is met by the run's request, which lies in the same partition: so
  *      the two are never decided on at once.
  */
@@ -26,6 +26,8 @@ import {
   ownFailure,
   pendingDecisions,
   publicStatusOf,
+  runsWithOpenEffects,
+  sendEffectsAgain,
   storeDecisions,
   unchanged,
   type DecisionAnswer,
@@ -125,16 +127,15 @@ async function ruleOn(
   decisions: readonly CheckedDecision[],
 ): Promise<Ruled[]> {
   const cancels = decisions.filter(({ decision }) => decision === 'cancel');
-  const withOpenCalls = await runsWithOpenCalls(
-    tx,
-    cancels.map(({ runId }) => runId),
-  );
+  const cancelled = cancels.map(({ runId }) => runId);
+  const withOpenCalls = await runsWithOpenCalls(tx, cancelled);
+  const withOpenEffects = await runsWithOpenEffects(tx, cancelled);
   return decisions.map((decision) => {
     const row = rows.get(decision.runId);
     const ruling = decideDecision({
       decision: decision.decision,
       status: row ? publicStatusOf(row.status) : null,
-      hasOpenCall: withOpenCalls.has(decision.runId),
+      hasOpenCall: withOpenCalls.has(decision.runId) || withOpenEffects.has(decision.runId),
       hasWorkflow: row !== undefined && workflowOf(row, workflows) !== undefined,
       result: decision.result.kind,
     });
@@ -175,6 +176,7 @@ async function carryOut(
   await stopCalls(tx, runIdsOf(stopped)); // (Y2)
   const redriven = changes.filter(({ startAfresh }) => startAfresh);
   await giveUpUnknownCalls(tx, runIdsOf(redriven));
+  await sendEffectsAgain(tx, runIdsOf(redriven));
   await putIntoLanes(tx, workflows, ruled, redriven);
   await changeExecutions(tx, outbox, changes);
   await answerDecisions(tx, outbox, answers);

@@ -6,7 +6,8 @@
  * (E3) Every pass ends in one decision: done, wait here, later, a person, or never.
  * (E4) The run's own deadline is wall-clock and always wins, but over a cancel.
  * (E5) A run is given back when nothing of it is on its way to OpenAI: the next owner finds a result, or a call to pick up.
- * (E6) A run that is to be cancelled makes no call any more. Its open calls are closed first, then it ends.
+ * (E6) A run that is to be cancelled makes no call and sends nothing any more. Its open calls and effects are closed first,
+ *      then it ends.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { defaultRetryPolicy, type RetryPolicy } from '#libs/domain';
@@ -110,6 +111,13 @@ async function closeCalls({ claim, ownership }: Lease, tools: ExecuteTools): Pro
   const { run_id: runId, tenant } = claim.run;
   const { leftOpen } = await tools.gateway.closeCalls(runId, ownership);
   if (ownership.aborted) return false;
+  const unclear = await tools.effects.close(runId);
+  if (unclear > 0) {
+    tools.log.warn(
+      { runId, tenant, unclear },
+      'run cancelled; whether its effects happened is not known',
+    );
+  }
   if (leftOpen > 0) {
     tools.log.warn({ runId, tenant, leftOpen }, 'run cancelled; what its calls cost is not known');
   }

@@ -5,12 +5,14 @@ import { Outbox, OutboxRelay } from '#libs/messaging';
 import { OpenAiGateway } from '#libs/openai-gateway';
 import { Database } from '#libs/postgres';
 import { JsonLog } from '#libs/process';
+import { WebhookSender } from '#libs/webhooks';
 import { workflows } from '#libs/workflows';
 import { OWNER } from '../connections.module.js';
 import { PROCESSOR_SETTINGS, type ProcessorSettings } from '../settings.js';
 import { AnnounceWaitingStore } from './announce-waiting.store.js';
 import { CheckPointsStore } from './check-points.store.js';
 import { ClaimRunsStore } from './claim-runs.store.js';
+import { EffectLedger } from './effect-ledger.store.js';
 import { Keeper } from './keeper.js';
 import { LeasesStore } from './leases.store.js';
 import { RunMovesStore } from './run-moves.store.js';
@@ -48,6 +50,7 @@ const LEASE_MARGIN_MS = 2_000;
         OutboxRelay,
         ContentStore,
         OpenAiGateway,
+        WebhookSender,
         Keeper,
         OWNER,
         PROCESSOR_SETTINGS,
@@ -60,6 +63,7 @@ const LEASE_MARGIN_MS = 2_000;
         relay: OutboxRelay,
         contents: ContentStore,
         gateway: OpenAiGateway,
+        webhooks: WebhookSender,
         keeper: Keeper,
         owner: string,
         settings: ProcessorSettings,
@@ -75,6 +79,9 @@ const LEASE_MARGIN_MS = 2_000;
             gateway,
             database,
             checkPoints: new CheckPointsStore(database),
+            effects: new EffectLedger(database),
+            webhooks,
+            webhookTargets: settings.webhookTargets,
             moves: new RunMovesStore(database, outbox, relay),
             log,
             metrics,

@@ -3,8 +3,10 @@ import type { OpenAiGateway } from '#libs/openai-gateway';
 import type { Metrics } from '#libs/metrics';
 import type { Database } from '#libs/postgres';
 import type { FieldLog } from '#libs/process';
+import type { WebhookSender, WebhookTarget } from '#libs/webhooks';
 import type { WorkflowCatalogue } from '#libs/workflows';
 import type { CheckPointsStore } from './check-points.store.js';
+import type { EffectLedger } from './effect-ledger.store.js';
 import type { RunMovesStore } from './run-moves.store.js';
 
 /** What carrying out a run needs. */
@@ -15,6 +17,10 @@ export interface ExecuteTools {
   /** For reading the call ledger. */
   readonly database: Database;
   readonly checkPoints: CheckPointsStore;
+  readonly effects: EffectLedger;
+  readonly webhooks: Pick<WebhookSender, 'routeTo' | 'send'>;
+  /** By name. */
+  readonly webhookTargets: ReadonlyMap<string, WebhookTarget>;
   readonly moves: RunMovesStore;
   readonly log: FieldLog;
   readonly metrics: Metrics;

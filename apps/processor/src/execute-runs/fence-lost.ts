@@ -6,7 +6,7 @@ import type { Lease } from './keeper.js';
 export function fenceLost(
   lease: Pick<Lease, 'claim' | 'abort'>,
   { metrics, log }: Pick<ExecuteTools, 'metrics' | 'log'>,
-  at: 'outcome' | 'progress' | 'check_point' | 'call',
+  at: 'outcome' | 'progress' | 'check_point' | 'call' | 'effect',
 ): void {
   metrics.add('holdfast_fences_lost_total', { at });
   const { run, fence } = lease.claim;

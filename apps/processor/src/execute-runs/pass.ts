@@ -1,6 +1,6 @@
 import type { CallFailure } from '#libs/openai-gateway';
 import type { FailureClass } from '#libs/domain';
-import type { AbortReason } from './keeper.js';
+import { WorkAbortedError, type AbortReason, type Lease } from './keeper.js';
 
 /** How one pass over the steps of a run ended. */
 export type Pass =
@@ -8,12 +8,21 @@ export type Pass =
   | { readonly kind: 'failed'; readonly failures: readonly [ItemFailure, ...ItemFailure[]] }
   | { readonly kind: 'aborted'; readonly reason: AbortReason };
 
+/** How one step ended. */
+export type StepPass = Exclude<Pass, { kind: 'finished' }> | { readonly kind: 'step_done' };
+
+export function abortedBy(lease: Lease): Extract<Pass, { kind: 'aborted' }> {
+  const cause: unknown = lease.signal.reason;
+  const reason = cause instanceof WorkAbortedError ? cause.reason : 'lease_lost';
+  return { kind: 'aborted', reason };
+}
+
 export interface FinishedResult {
   readonly ref: string;
   readonly inline: Record<string, unknown> | null;
 }
 
-/** One call, or our own code, that did not succeed. */
+/** One call or delivery, or our own code, that did not succeed. */
 export interface ItemFailure {
   readonly class: FailureClass;
   readonly code: string;

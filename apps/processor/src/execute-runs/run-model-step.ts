@@ -22,11 +22,9 @@ import type { CallStep, MapStep, ModelPrompt, ModelText, Reading } from '#libs/w
 import { isRetryable } from './decide-outcome.js';
 import type { ExecuteTools } from './execute-tools.js';
 import { fenceLost } from './fence-lost.js';
-import { WorkAbortedError, type AbortReason, type Lease } from './keeper.js';
+import type { AbortReason, Lease } from './keeper.js';
 import type { OpenRun } from './open-run.js';
-import { itemFailureOf, type ItemFailure, type Pass } from './pass.js';
-
-export type StepPass = Exclude<Pass, { kind: 'finished' }> | { readonly kind: 'step_done' };
+import { abortedBy, itemFailureOf, type ItemFailure, type StepPass } from './pass.js';
 
 type ModelStep = CallStep<unknown> | MapStep<unknown>;
 
@@ -208,12 +206,6 @@ function passOf(ends: readonly UnitEnd[]): StepPass {
   if (aborted) return aborted;
   const [first, ...rest] = ends.flatMap((end) => (end.kind === 'failed' ? [end.failure] : []));
   return first ? { kind: 'failed', failures: [first, ...rest] } : { kind: 'step_done' };
-}
-
-function abortedBy(lease: Lease): UnitEnd {
-  const cause: unknown = lease.signal.reason;
-  const reason = cause instanceof WorkAbortedError ? cause.reason : 'lease_lost';
-  return { kind: 'aborted', reason };
 }
 
 /** Like Promise.all over `items.map(work)`, with at most `bound` in flight; results in order. A rejection rises at the end. */

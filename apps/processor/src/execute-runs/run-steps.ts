@@ -7,6 +7,7 @@ import type { OpenRun } from './open-run.js';
 import type { ItemFailure, Pass } from './pass.js';
 import type { ProgressTeller } from './progress-teller.js';
 import { runModelStep } from './run-model-step.js';
+import { runWebhookStep } from './run-webhook-step.js';
 import { inStepSpan } from './trace-run.js';
 
 export async function runSteps(
@@ -25,7 +26,11 @@ export async function runSteps(
       await inStepSpan(step, () => Promise.resolve(run.context.outputOf(step)));
       continue;
     }
-    const pass = await inStepSpan(step, () => runModelStep(step, index, run, lease, tools, tell));
+    const pass = await inStepSpan(step, () =>
+      step.kind === 'webhook'
+        ? runWebhookStep(step, index, run, lease, tools, tell)
+        : runModelStep(step, index, run, lease, tools, tell),
+    );
     if (pass.kind !== 'step_done') return pass;
   }
   return finish(run, tools);

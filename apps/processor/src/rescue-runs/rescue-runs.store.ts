@@ -10,7 +10,7 @@
 import type { Outbox } from '#libs/messaging';
 import { runsWithOpenCalls } from '#libs/openai-gateway';
 import { isRowRejection, statement, type Database } from '#libs/postgres';
-import { changeExecutions, type ExecutionRow } from '../schema/index.js';
+import { changeExecutions, runsWithOpenEffects, type ExecutionRow } from '../schema/index.js';
 import { decideRescue } from './decide-rescue.js';
 
 const MAX_RUNS = 100;
@@ -49,8 +49,10 @@ export class RescueRunsStore {
   private async rescue(only: string | null): Promise<ExecutionRow[]> {
     return this.database.transaction(async (tx) => {
       const { rows } = await tx.query<ExecutionRow>(EXPIRED, [MAX_RUNS, only]);
-      const open = await runsWithOpenCalls(tx, cancelledOf(rows));
-      const changes = rows.map((row) => decideRescue(row, open.has(row.run_id)));
+      const calls = await runsWithOpenCalls(tx, cancelledOf(rows));
+      const effects = await runsWithOpenEffects(tx, cancelledOf(rows));
+      const isOpen = ({ run_id: id }: ExecutionRow) => calls.has(id) || effects.has(id);
+      const changes = rows.map((row) => decideRescue(row, isOpen(row)));
       await changeExecutions(tx, this.outbox, changes); // (V1)
       return rows;
     });

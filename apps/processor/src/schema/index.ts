@@ -1,5 +1,6 @@
 /** What the folders of the processor share: the run's row, how it changes, what is said about it. */
 export * from './decisions.store.js';
+export { runsWithOpenEffects, sendEffectsAgain } from './effects.store.js';
 export * from './execution.js';
 export * from './executions.store.js';
 export { ownFailure } from './own-failure.js';

@@ -13,6 +13,7 @@ import { parkedRemover } from '#libs/messaging';
 import { forgetOutputs, removeCalls } from '#libs/openai-gateway';
 import { statement, type Database, type Retention } from '#libs/postgres';
 import type { Keep } from '#libs/process';
+import { forgetEffects, removeEffects } from './effects.store.js';
 
 export interface ProcessorStores {
   readonly database: Database;
@@ -30,8 +31,9 @@ export const processorRetention: readonly Retention<ProcessorStores, Keep>[] = [
       'processor.check_points',
       'processor.attempts',
       'processor.calls',
+      'processor.effects',
     ],
-    what: 'check-points, attempts, the request, and what the model said, of ended runs',
+    what: 'check-points, attempts, the request, what the model said, and what effects sent and were answered, of ended runs',
     keptFor: 'detailMs',
     remove: ({ database }, keepMs, maxRows) => expire(database, keepMs, maxRows),
   },
@@ -41,9 +43,10 @@ export const processorRetention: readonly Retention<ProcessorStores, Keep>[] = [
       'processor.executions',
       'processor.calls',
       'processor.call_stops',
+      'processor.effects',
       'processor.decisions',
     ],
-    what: 'tombstones of ended runs, with their calls (state, ids and usage) and what was decided about them',
+    what: 'tombstones of ended runs, with their calls (state, ids and usage), effects (state and ids) and what was decided about them',
     keptFor: 'runsMs',
     remove: ({ database }, keepMs, maxRows) => removeTombstones(database, keepMs, maxRows),
   },
@@ -101,6 +104,7 @@ async function expire(database: Database, keepMs: number, maxRows: number): Prom
     await tx.query(REMOVE_CHECK_POINTS, [runIds]);
     await tx.query(REMOVE_ATTEMPTS, [runIds]);
     await forgetOutputs(tx, runIds);
+    await forgetEffects(tx, runIds);
     await tx.query(EXPIRE, [runIds]);
     return runIds.length;
   });
@@ -116,6 +120,7 @@ async function removeTombstones(
     const runIds = rows.map(({ run_id }) => run_id);
     if (runIds.length === 0) return 0;
     await removeCalls(tx, runIds);
+    await removeEffects(tx, runIds);
     await tx.query(REMOVE_DECISIONS, [runIds]);
     return runIds.length;
   });

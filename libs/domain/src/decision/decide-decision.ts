@@ -7,7 +7,7 @@ export interface DecisionFacts {
   readonly decision: DecisionName;
   /** null: no such run is known (yet). */
   readonly status: RunStatus | null;
-  /** A call may have left and not come to an end: it is being sent, was accepted, or its outcome is unknown. */
+  /** A call, or an effect, may have left and not come to an end: it is being sent, was accepted, or a call's outcome is unknown. */
   readonly hasOpenCall: boolean;
   /** This build has the version of the workflow that the run was accepted with. */
   readonly hasWorkflow: boolean;

@@ -67,7 +67,7 @@ const examples: readonly [run: Partial<DescribableRun>, text: string][] = [
       status: 'retrying',
       attempt: 2,
       nextAttemptAt: inMs(39_001),
-      failure: { class: 'throttled' },
+      failure: { class: 'throttled', code: 'a_code' },
     },
     'Retrying: the AI service is busy. Attempt 2 of 5, next try in about 40 s. You need not do anything.',
   ],
@@ -76,17 +76,21 @@ const examples: readonly [run: Partial<DescribableRun>, text: string][] = [
     'Retrying: the last try did not succeed. Attempt 2 of 5, next try now. You need not do anything.',
   ],
   [
-    { status: 'retrying', attempt: 3, failure: { class: 'timeout' } },
+    { status: 'retrying', attempt: 3, failure: { class: 'timeout', code: 'a_code' } },
     'Retrying: the AI service took too long to answer. Attempt 3 of 5, next try as soon as possible. You need not do anything.',
   ],
   [
-    { status: 'needs_review', failure: { class: 'billing' } },
+    { status: 'needs_review', failure: { class: 'billing', code: 'a_code' } },
     'Needs review: the account with the AI service has run out of credit. Nothing more happens by itself; the run is kept as it is for support to decide.',
   ],
   [{ status: 'completed' }, 'Completed.'],
   [
-    { status: 'failed', failure: { class: 'deadline_exceeded' } },
+    { status: 'failed', failure: { class: 'deadline_exceeded', code: 'a_code' } },
     'Failed: the time that was allowed for this run has passed.',
+  ],
+  [
+    { status: 'needs_review', failure: { class: 'outcome_unknown', code: 'webhook_reply_lost' } },
+    'Needs review: nobody can say whether the service that this run had to tell has heard it. Nothing more happens by itself; the run is kept as it is for support to decide.',
   ],
   [{ status: 'failed' }, 'Failed: the reason was not recorded.'],
   [{ status: 'cancelled' }, 'Cancelled.'],
@@ -95,7 +99,7 @@ const examples: readonly [run: Partial<DescribableRun>, text: string][] = [
     'Cancelling: the run stops as soon as the AI service lets go of it. What was spent so far stays recorded.',
   ],
   [
-    { status: 'needs_review', failure: { class: 'billing' }, pending: 'redrive' },
+    { status: 'needs_review', failure: { class: 'billing', code: 'a_code' }, pending: 'redrive' },
     'Redriving: the run goes on in a moment, after the last step that is finished.',
   ],
   [{ status: 'needs_review', pending: 'discard' }, 'Discarding: support has given the run up.'],
@@ -114,7 +118,12 @@ const anyRun: fc.Arbitrary<DescribableRun> = fc.record({
   maxAttempts: fc.constant(5),
   nextAttemptAt: anyInstant,
   progress: fc.option(fc.constantFrom(extracting, answering)),
-  failure: fc.option(fc.record({ class: fc.constantFrom(...failureClasses) })),
+  failure: fc.option(
+    fc.record({
+      class: fc.constantFrom(...failureClasses),
+      code: fc.constantFrom('a_code', 'webhook_refused'),
+    }),
+  ),
   pending: fc.option(fc.constantFrom(...decisionNames)),
 });
 

@@ -1,4 +1,5 @@
-import { failureRules, type FailureClass } from '../failure/failure-class.js';
+import type { FailureClass } from '../failure/failure-class.js';
+import { wordsFor } from '../failure/words-for-people.js';
 import type { DecisionName } from '../decision/decision.js';
 import { isTerminal, type RunProgress, type RunStatus, type Waiting } from './run-status.js';
 
@@ -10,7 +11,7 @@ export interface DescribableRun {
   readonly maxAttempts: number;
   readonly nextAttemptAt: string | null;
   readonly progress: RunProgress | null;
-  readonly failure: { readonly class: FailureClass } | null;
+  readonly failure: { readonly class: FailureClass; readonly code: string } | null;
   /** What was decided about the run and is not carried out yet. */
   readonly pending: DecisionName | null;
 }
@@ -60,7 +61,8 @@ function describeQueued(waiting: Waiting | null): string {
 
 function describeRunning(run: DescribableRun, now: number): string {
   if (run.waiting?.reason === 'throttled') {
-    return `Running: the AI service is busy, going on ${inAbout(run.waiting.until, now)}.`;
+    const why = run.failure ? wordsFor(run.failure) : 'the AI service is busy';
+    return `Running: ${why}, going on ${inAbout(run.waiting.until, now)}.`;
   }
   if (run.waiting?.reason === 'backoff') {
     return `Running: short pause after a fault, going on ${inAbout(run.waiting.until, now)}.`;
@@ -81,13 +83,13 @@ export function describeProgress(progress: RunProgress): string {
 }
 
 function describeRetrying(run: DescribableRun, now: number): string {
-  const why = run.failure ? failureRules[run.failure.class].people : 'the last try did not succeed';
+  const why = run.failure ? wordsFor(run.failure) : 'the last try did not succeed';
   const when = inAbout(run.nextAttemptAt, now);
   return `Retrying: ${why}. Attempt ${run.attempt} of ${run.maxAttempts}, next try ${when}. You need not do anything.`;
 }
 
 function becauseOf(run: DescribableRun): string {
-  return run.failure ? failureRules[run.failure.class].people : 'the reason was not recorded';
+  return run.failure ? wordsFor(run.failure) : 'the reason was not recorded';
 }
 
 /** "in about 40 s": rounded up, so that nothing ever comes later than was said. */

@@ -5,6 +5,7 @@ import { ExpireExecutions1795493920000 } from './1795493920000-expire-executions
 import { IndexReviews1795493960000 } from './1795493960000-index-reviews.js';
 import { CreateDecisions1795494200000 } from './1795494200000-create-decisions.js';
 import { DropReferences1795600100000 } from './1795600100000-drop-references.js';
+import { CreateEffects1795640100000 } from './1795640100000-create-effects.js';
 import { RememberNewestEvent1795643100000 } from './1795643100000-remember-newest-event.js';
 
 /** For `migrate({ schema: 'processor', migrations: processorMigrations })`: the gateway keeps its ledger beside our tables. */
@@ -16,5 +17,6 @@ export const processorMigrations = [
   IndexReviews1795493960000,
   CreateDecisions1795494200000,
   DropReferences1795600100000,
+  CreateEffects1795640100000,
   RememberNewestEvent1795643100000,
 ];

@@ -1,0 +1,61 @@
+/** Pure: the environment is an argument. */
+import { parseSettings } from './settings.js';
+
+const secret = `whsec_${Buffer.alloc(32, 5).toString('base64')}`;
+const needed = {
+  DATABASE_URL: 'postgres://u:p@localhost/h',
+  KAFKA_BROKERS: 'localhost:9092',
+  OPENAI_BASE_URL: 'http://localhost/v1',
+  OPENAI_API_KEY: 'sk-x',
+};
+
+function parsed(env: Record<string, string>) {
+  const answer = parseSettings({ ...needed, ...env });
+  if (answer.kind === 'settings') return answer.settings;
+  return answer.problems.map(({ name, reason }) => `${name}: ${reason}`);
+}
+
+describe('receivers of webhooks', () => {
+  it('have a name, an address and a secret each; values may hold "="', () => {
+    const settings = parsed({
+      PROCESSOR_WEBHOOK_TARGETS: 'crm=https://crm.example.com/h?a=b, back-office=https://b.test/',
+      PROCESSOR_WEBHOOK_SECRETS: `back-office=${secret},crm=${secret}`,
+    });
+    if (Array.isArray(settings)) throw new Error(settings.join());
+    const targets = [...settings.webhookTargets.values()];
+    expect(targets.map(({ name, url }) => [name, url.href])).toEqual([
+      ['crm', 'https://crm.example.com/h?a=b'],
+      ['back-office', 'https://b.test/'],
+    ]);
+    expect(targets[0]?.secret).toBe(secret);
+    expect(settings.webhookPrivateAddresses).toBe('refused');
+  });
+
+  it('are none where nothing is set', () => {
+    const settings = parsed({});
+    expect(settings).toMatchObject({ webhookTargets: new Map() });
+  });
+
+  it.each<[string, Record<string, string>, string]>([
+    ['without a secret', { PROCESSOR_WEBHOOK_TARGETS: 'crm=https://c.test/' }, 'no secret for crm'],
+    ['without an address', { PROCESSOR_WEBHOOK_SECRETS: `crm=${secret}` }, 'no address for crm'],
+    ['of no kebab-case', { PROCESSOR_WEBHOOK_TARGETS: 'CRM=https://c.test/' }, 'must be name='],
+    ['at no http address', { PROCESSOR_WEBHOOK_TARGETS: 'crm=ftp://c.test/' }, 'must be name='],
+    ['with a password', { PROCESSOR_WEBHOOK_TARGETS: 'crm=https://u:p@c.test/' }, 'must be name='],
+    [
+      'named twice',
+      { PROCESSOR_WEBHOOK_TARGETS: 'crm=https://c.test/,crm=https://d.test/' },
+      'none twice',
+    ],
+    [
+      'with a weak secret',
+      { PROCESSOR_WEBHOOK_SECRETS: 'crm=whsec_c2hvcnQ=' },
+      'must be name=whsec_',
+    ],
+  ])('%s are refused, and no secret is shown', (_what, env, reason) => {
+    const problems = parsed(env);
+    expect(problems).toEqual(expect.arrayContaining([expect.stringContaining(reason) as string]));
+    expect(JSON.stringify(problems)).not.toContain('c2hvcnQ');
+    expect(JSON.stringify(problems)).not.toContain(secret);
+  });
+});
