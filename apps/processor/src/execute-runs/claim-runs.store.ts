@@ -56,12 +56,6 @@ export class ClaimRunsStore {
       tx,
       hadOwners.map((row) => ({ runId: row.run_id, fence: row.fence })),
     );
-    await tx.query(BEGIN_ATTEMPTS, [rows.map((row) => row.run_id)]);
-    await tx.query(ADVANCE_LANES, [
-      rows.map((row) => row.tenant),
-      rows.map((row) => row.model),
-      CATCH_UP,
-    ]);
     await this.outbox.append(
       tx,
       rows.map((row) =>
@@ -83,6 +77,8 @@ const READY_IN_LANE = `e.status = 'ready' AND e.tenant = l.tenant AND e.model = 
   AND (e.next_attempt_at IS NULL OR e.next_attempt_at <= now())`;
 
 /**
+ * A lane that another claim holds is not advanced: this is fairness, not accounting.
+ *
  * Whether a lane has work is asked by LATERAL … ORDER BY … LIMIT 1, which is one look into the index: EXISTS becomes a join, and
  * with it, by the mood of the planner's statistics, a scan of every run that waits.
  */
@@ -104,33 +100,27 @@ const CLAIM = statement(
        ORDER BY e.priority, e.seq LIMIT l.quota FOR UPDATE SKIP LOCKED
      ) p
      ORDER BY l.behind, l.tenant, l.model LIMIT $1::int
-   )
-   UPDATE processor.executions e
-   SET status = 'running', owner = $2, fence = e.fence + 1, version = e.version + 1,
-       lease_until = now() + make_interval(secs => $3::float8 / 1000), next_attempt_at = NULL, failure = NULL,
-       started_at = coalesce(e.started_at, now()), newest_event = 'RunStarted',
-       newest_event_id = ($6::uuid[])[picked.place], newest_event_at = now(), told_waiting_for = NULL, told_waiting_until = NULL
-   FROM picked WHERE e.run_id = picked.run_id
-   RETURNING e.*, now() AS now`,
-);
-
-const BEGIN_ATTEMPTS = statement(
-  'processor.attempts.begin',
-  `INSERT INTO processor.attempts (tenant, run_id, fence, attempt, dispatch, worker)
-   SELECT tenant, run_id, fence, attempt, dispatch, owner FROM processor.executions WHERE run_id = ANY($1::uuid[])`,
-);
-
-/** A lane that another claim holds is left out: this is fairness, not accounting. */
-const ADVANCE_LANES = statement(
-  'processor.lanes.advance',
-  `WITH served AS (
-     SELECT tenant, model, count(*) AS runs FROM unnest($1::text[], $2::text[]) AS s (tenant, model) GROUP BY 1, 2
-   ), lane AS (
+   ), claimed AS (
+     UPDATE processor.executions e
+     SET status = 'running', owner = $2, fence = e.fence + 1, version = e.version + 1,
+         lease_until = now() + make_interval(secs => $3::float8 / 1000), next_attempt_at = NULL, failure = NULL,
+         started_at = coalesce(e.started_at, now()), newest_event = 'RunStarted',
+         newest_event_id = ($6::uuid[])[picked.place], newest_event_at = now(), told_waiting_for = NULL, told_waiting_until = NULL
+     FROM picked WHERE e.run_id = picked.run_id
+     RETURNING e.*
+   ), attempt AS (
+     INSERT INTO processor.attempts (tenant, run_id, fence, attempt, dispatch, worker)
+     SELECT tenant, run_id, fence, attempt, dispatch, owner FROM claimed
+   ), served AS (
+     SELECT tenant, model, count(*) AS runs FROM claimed GROUP BY 1, 2
+   ), free_lane AS (
      SELECT l.tenant, l.model FROM processor.lanes l JOIN served USING (tenant, model)
      ORDER BY l.tenant, l.model FOR NO KEY UPDATE OF l SKIP LOCKED
+   ), advanced AS (
+     UPDATE processor.lanes l
+     SET virtual_time = greatest(l.virtual_time, (SELECT max(virtual_time) FROM processor.lanes) - $5::int)
+                        + s.runs::float8 / l.weight
+     FROM served s JOIN free_lane USING (tenant, model) WHERE l.tenant = s.tenant AND l.model = s.model
    )
-   UPDATE processor.lanes l
-   SET virtual_time = greatest(l.virtual_time, (SELECT max(virtual_time) FROM processor.lanes) - $3::int)
-                      + s.runs::float8 / l.weight
-   FROM served s JOIN lane USING (tenant, model) WHERE l.tenant = s.tenant AND l.model = s.model`,
+   SELECT claimed.*, now() AS now FROM claimed`,
 );

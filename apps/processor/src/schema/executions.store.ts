@@ -122,7 +122,7 @@ export async function changeExecutions(
   if (asked.length === 0) return [];
   asked.forEach(requireAllowed); // (X5)
   const changes = await answeringCancels(tx, asked); // (X6)
-  const { rows } = await tx.query<ChangedRow>(CHANGE, columnsOf(changes));
+  const { rows } = await tx.query<MovedRow>(CHANGE, columnsOf(changes));
   const byRun = new Map(changes.map((change) => [change.runId, change]));
   const changed = rows.map((row) => ({ row, change: byRun.get(row.run_id)! }));
   const left = changed.filter(({ row, change }) => leavesOwner(change, row));
@@ -130,13 +130,6 @@ export async function changeExecutions(
     tx,
     left.map(({ row }) => ({ runId: row.run_id, fence: row.fence })),
   );
-  const ended = await tx.query<EndedAttempt>(END_ATTEMPTS, [
-    left.map(({ row }) => row.run_id),
-    left.map(({ change }) => change.fence),
-    left.map(({ change }) => change.endedAs ?? change.to),
-    left.map(({ change }) => jsonOrNull(change.failure)),
-  ]);
-  const workers = new Map(ended.rows.map(({ run_id, worker }) => [run_id, worker]));
   const usage = await usageOfEnded(tx, changed);
   const answered = changed.flatMap(({ row, change }) => answersOf(row, change));
   await recordAnswers(tx, answered);
@@ -144,7 +137,7 @@ export async function changeExecutions(
     tx,
     changed.flatMap(({ row, change }) => [
       ...answered.filter(({ answer }) => answer.runId === row.run_id).map(({ message }) => message),
-      ...messagesOf(row, change, usage, workers.get(row.run_id) ?? null),
+      ...messagesOf(row, change, usage),
     ]),
   );
   return rows;
@@ -200,10 +193,8 @@ function newestEventOf({ event, answers }: ExecutionChange) {
   return answer === undefined ? null : { name: answerNameOf(answer), id: answer.decisionId };
 }
 
-interface EndedAttempt {
-  readonly run_id: string;
-  readonly worker: string;
-}
+/** `worker`: who held the run until this change; null: nobody, or he goes on. */
+type MovedRow = ChangedRow & { readonly worker: string | null };
 
 /** (X6) */
 async function answeringCancels(
@@ -265,10 +256,9 @@ async function usageOfEnded(
 }
 
 function messagesOf(
-  row: ChangedRow,
+  row: MovedRow,
   change: ExecutionChange,
   usage: ReadonlyMap<string, UsagePart>,
-  worker: string | null,
 ): OutboxMessage[] {
   const { now } = row;
   const messages: OutboxMessage[] = [];
@@ -284,7 +274,7 @@ function messagesOf(
     );
   }
   if (change.dispatch === 'sent_again') messages.push(retryMessage(row, now));
-  if (change.to === 'needs_review') messages.push(deadLetterMessage(row, worker, now));
+  if (change.to === 'needs_review') messages.push(deadLetterMessage(row, row.worker, now));
   return messages;
 }
 
@@ -316,6 +306,7 @@ function columnsOf(changes: readonly ExecutionChange[]): unknown[] {
     newest.map((event) => event?.name ?? null),
     newest.map((event) => event?.id ?? null),
     column((change) => change.waitingFor),
+    column((change) => change.endedAs ?? change.to),
   ];
 }
 
@@ -334,44 +325,55 @@ const LOCK_STANDPOINTS = statement(
    FROM processor.executions WHERE run_id = ANY($1::uuid[]) ORDER BY run_id FOR NO KEY UPDATE`,
 );
 
+/** An attempt ends with the change that takes the run from its owner. */
 const CHANGE = statement(
   'processor.executions.change',
-  `UPDATE processor.executions e
-   SET status = c.to_status,
-       version = e.version + c.events,
-       attempt = c.attempt,
-       tries = c.tries,
-       lost_leases = c.lost_leases,
-       dispatch = e.dispatch + c.count_dispatch::int,
-       hop = CASE WHEN c.count_dispatch THEN 0 ELSE e.hop END,
-       first_failed_at = CASE WHEN c.start_afresh THEN NULL
-                              WHEN c.failure IS NOT NULL THEN coalesce(e.first_failed_at, now()) ELSE e.first_failed_at END,
-       next_attempt_at = CASE WHEN c.to_status IN ('retrying', 'ready')
-                              THEN now() + make_interval(secs => c.delay_ms / 1000.0) END,
-       failure = CASE WHEN c.to_status = 'completed' THEN NULL ELSE coalesce(c.failure, e.failure) END,
-       progress = coalesce(c.progress, e.progress),
-       result_ref = coalesce(c.result_ref, e.result_ref),
-       cancel_requested = (e.cancel_requested OR c.request_cancel) AND c.to_status <> 'cancelled',
-       redriven_fence = CASE WHEN c.start_afresh THEN e.fence ELSE e.redriven_fence END,
-       owner = CASE WHEN c.to_status = 'running' THEN e.owner END,
-       lease_until = CASE WHEN c.to_status = 'running' THEN e.lease_until END,
-       fence = e.fence + (e.status = 'running' AND c.to_status <> 'running')::int,
-       ready_since = CASE WHEN c.to_status = 'ready' AND e.status <> 'ready' THEN now() ELSE e.ready_since END,
-       wait_announced = c.to_status = 'ready' AND (c.events > 0),
-       newest_event = coalesce(c.newest_event, e.newest_event),
-       newest_event_id = coalesce(c.newest_event_id, e.newest_event_id),
-       newest_event_at = CASE WHEN c.newest_event IS NULL THEN e.newest_event_at ELSE now() END,
-       told_waiting_for = CASE WHEN c.newest_event IS NULL THEN e.told_waiting_for ELSE c.waiting_for END,
-       told_waiting_until = CASE WHEN c.newest_event IS NULL THEN e.told_waiting_until
-                                 WHEN c.waiting_for IS NOT NULL THEN now() + make_interval(secs => c.delay_ms / 1000.0) END,
-       ended_at = CASE WHEN c.to_status IN ('completed', 'failed', 'cancelled') THEN now() END
-   FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::int[], $6::int[], $7::int[], $8::int[], $9::bool[],
-               $10::float8[], $11::json[], $12::json[], $13::text[], $14::bool[], $15::bool[], $16::text[], $17::uuid[],
-               $18::text[])
-     AS c (run_id, from_status, fence, to_status, events, attempt, tries, lost_leases, count_dispatch,
-           delay_ms, failure, progress, result_ref, request_cancel, start_afresh, newest_event, newest_event_id, waiting_for)
-   WHERE e.run_id = c.run_id AND e.status = c.from_status AND e.fence = c.fence
-   RETURNING e.*, now() AS now`,
+  `WITH c AS MATERIALIZED (
+     SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::int[], $6::int[], $7::int[], $8::int[],
+                          $9::bool[], $10::float8[], $11::json[], $12::json[], $13::text[], $14::bool[], $15::bool[],
+                          $16::text[], $17::uuid[], $18::text[], $19::text[])
+       AS c (run_id, from_status, fence, to_status, events, attempt, tries, lost_leases, count_dispatch,
+             delay_ms, failure, progress, result_ref, request_cancel, start_afresh, newest_event, newest_event_id, waiting_for,
+             ended_as)
+   ), changed AS (
+     UPDATE processor.executions e
+     SET status = c.to_status,
+         version = e.version + c.events,
+         attempt = c.attempt,
+         tries = c.tries,
+         lost_leases = c.lost_leases,
+         dispatch = e.dispatch + c.count_dispatch::int,
+         hop = CASE WHEN c.count_dispatch THEN 0 ELSE e.hop END,
+         first_failed_at = CASE WHEN c.start_afresh THEN NULL
+                                WHEN c.failure IS NOT NULL THEN coalesce(e.first_failed_at, now()) ELSE e.first_failed_at END,
+         next_attempt_at = CASE WHEN c.to_status IN ('retrying', 'ready')
+                                THEN now() + make_interval(secs => c.delay_ms / 1000.0) END,
+         failure = CASE WHEN c.to_status = 'completed' THEN NULL ELSE coalesce(c.failure, e.failure) END,
+         progress = coalesce(c.progress, e.progress),
+         result_ref = coalesce(c.result_ref, e.result_ref),
+         cancel_requested = (e.cancel_requested OR c.request_cancel) AND c.to_status <> 'cancelled',
+         redriven_fence = CASE WHEN c.start_afresh THEN e.fence ELSE e.redriven_fence END,
+         owner = CASE WHEN c.to_status = 'running' THEN e.owner END,
+         lease_until = CASE WHEN c.to_status = 'running' THEN e.lease_until END,
+         fence = e.fence + (e.status = 'running' AND c.to_status <> 'running')::int,
+         ready_since = CASE WHEN c.to_status = 'ready' AND e.status <> 'ready' THEN now() ELSE e.ready_since END,
+         wait_announced = c.to_status = 'ready' AND (c.events > 0),
+         newest_event = coalesce(c.newest_event, e.newest_event),
+         newest_event_id = coalesce(c.newest_event_id, e.newest_event_id),
+         newest_event_at = CASE WHEN c.newest_event IS NULL THEN e.newest_event_at ELSE now() END,
+         told_waiting_for = CASE WHEN c.newest_event IS NULL THEN e.told_waiting_for ELSE c.waiting_for END,
+         told_waiting_until = CASE WHEN c.newest_event IS NULL THEN e.told_waiting_until
+                                   WHEN c.waiting_for IS NOT NULL THEN now() + make_interval(secs => c.delay_ms / 1000.0) END,
+         ended_at = CASE WHEN c.to_status IN ('completed', 'failed', 'cancelled') THEN now() END
+     FROM c WHERE e.run_id = c.run_id AND e.status = c.from_status AND e.fence = c.fence
+     RETURNING e.*
+   ), ended AS (
+     UPDATE processor.attempts a SET ended_at = now(), outcome = c.ended_as, failure = c.failure
+     FROM c JOIN changed USING (run_id)
+     WHERE c.from_status = 'running' AND changed.status <> 'running' AND a.run_id = c.run_id AND a.fence = c.fence
+     RETURNING a.run_id, a.worker
+   )
+   SELECT changed.*, now() AS now, ended.worker FROM changed LEFT JOIN ended USING (run_id)`,
 );
 
 const COUNT_EVENTS = statement(
@@ -381,12 +383,4 @@ const COUNT_EVENTS = statement(
        newest_event_at = now(), told_waiting_for = NULL, told_waiting_until = NULL
    FROM unnest($1::uuid[], $2::int[], $3::text[], $4::uuid[]) AS c (run_id, events, newest_event, newest_event_id)
    WHERE e.run_id = c.run_id RETURNING e.*, now() AS now`,
-);
-
-const END_ATTEMPTS = statement(
-  'processor.attempts.end',
-  `UPDATE processor.attempts a SET ended_at = now(), outcome = c.outcome, failure = c.failure
-   FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::json[]) AS c (run_id, fence, outcome, failure)
-   WHERE a.run_id = c.run_id AND a.fence = c.fence
-   RETURNING a.run_id, a.worker`,
 );
