@@ -10,6 +10,7 @@ import type { Fault, FaultScript, Operation } from './faults.js';
 import { doWork, inputText, workTimeMs } from './model-work.js';
 import type { RateLimits } from './rate-limits.js';
 import { readBody, sendError, sendJson } from './send.js';
+import type { Webhooks } from './webhooks.js';
 
 export interface LoggedRequest {
   readonly at: string;
@@ -22,6 +23,8 @@ export interface LoggedRequest {
 }
 
 const keptLogLines = 20_000;
+/** Timers may fire a little early by the clock that says how far a response is. */
+const timerSlackMs = 5;
 
 export class ResponsesApi {
   readonly log: LoggedRequest[] = [];
@@ -32,6 +35,7 @@ export class ResponsesApi {
       readonly works: AcceptedWorks;
       readonly script: FaultScript;
       readonly limits: RateLimits;
+      readonly webhooks: Webhooks;
       readonly latencyMs: number;
     },
   ) {}
@@ -72,7 +76,7 @@ export class ResponsesApi {
 
   async cancel(id: string, http: IncomingMessage, reply: ServerResponse): Promise<void> {
     await this.#about(id, 'cancel', http, reply, (work) => {
-      if (work.request.background === true) return this.parts.works.cancel(work, Date.now());
+      if (work.request.background === true) return this.#cancelled(work);
       sendError(reply, 400, {
         code: null,
         message: 'Only background responses can be cancelled.',
@@ -135,7 +139,22 @@ export class ResponsesApi {
       cancelledAtMs: null,
     };
     this.parts.works.add(work);
+    if (request.background === true) void this.#tellOfEnd(work);
     return work;
+  }
+
+  #cancelled(work: AcceptedWork): AcceptedWork {
+    const after = this.parts.works.cancel(work, Date.now());
+    if (after !== work) void this.parts.webhooks.tell(work.id, 'cancelled');
+    return after;
+  }
+
+  /** When its time is over, unless it was cancelled: that was told then. */
+  async #tellOfEnd({ id, workMs }: AcceptedWork): Promise<void> {
+    await this.#wait(workMs + timerSlackMs);
+    const work = this.parts.works.find(id);
+    if (this.#stop.signal.aborted || work === undefined || work.cancelledAtMs !== null) return;
+    await this.parts.webhooks.tell(id, statusOf(work, Date.now()));
   }
 
   #answer(reply: ServerResponse, work: AcceptedWork, fault: Fault | null): void {

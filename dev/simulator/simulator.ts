@@ -4,6 +4,7 @@
  *
  *   POST /v1/responses · GET /v1/responses/{id} · POST /v1/responses/{id}/cancel
  *   GET /__sim/charges · GET /__sim/requests · POST /__sim/faults · DELETE /__sim/faults
+ *   GET /__sim/webhooks · POST /__sim/webhooks · DELETE /__sim/webhooks
  */
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
@@ -17,6 +18,7 @@ import { RateLimits } from './rate-limits.js';
 import type { LoggedRequest } from './responses-api.js';
 import { ResponsesApi } from './responses-api.js';
 import { readBody, sendError, sendJson } from './send.js';
+import { parseWebhookOrder, Webhooks, type SentWebhook, type WebhookOrder } from './webhooks.js';
 
 export interface SimulatorOptions {
   /** Where to listen. Default 127.0.0.1. */
@@ -28,6 +30,8 @@ export interface SimulatorOptions {
   readonly faults?: readonly ScriptedFault[];
   /** The usual time of one model execution. Default 40 ms. */
   readonly latencyMs?: number;
+  /** Default: none are sent. */
+  readonly webhooks?: WebhookOrder;
 }
 
 export interface Simulator {
@@ -40,6 +44,9 @@ export interface Simulator {
   find(responseId: string): AcceptedWork | undefined;
   addFaults(faults: readonly ScriptedFault[]): void;
   clearFaults(): void;
+  /** null: no more of them. */
+  orderWebhooks(order: WebhookOrder | null): void;
+  webhooks(): readonly SentWebhook[];
   close(): Promise<void>;
 }
 
@@ -47,14 +54,17 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const works = new AcceptedWorks(options.dataFile ?? null);
   const script = new FaultScript();
   script.add(options.faults ?? []);
+  const webhooks = new Webhooks();
+  webhooks.order(options.webhooks ?? null);
   const api = new ResponsesApi({
     works,
+    webhooks,
     script,
     limits: new RateLimits(),
     latencyMs: options.latencyMs ?? 40,
   });
   const server = createServer((request, response) => {
-    route(request, response, api, works, script).catch((error: unknown) => {
+    route(request, response, { api, works, script, webhooks }).catch((error: unknown) => {
       if (!response.headersSent) sendJson(response, 500, { error: { message: String(error) } });
       else response.destroy();
     });
@@ -69,16 +79,26 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     find: (id) => works.find(id),
     addFaults: (faults) => script.add(faults),
     clearFaults: () => script.clear(),
-    close: () => close(server, api),
+    orderWebhooks: (order) => webhooks.order(order),
+    webhooks: () => webhooks.sent,
+    close: () => {
+      webhooks.stop();
+      return close(server, api);
+    },
   };
+}
+
+interface Parts {
+  readonly api: ResponsesApi;
+  readonly works: AcceptedWorks;
+  readonly script: FaultScript;
+  readonly webhooks: Webhooks;
 }
 
 async function route(
   request: IncomingMessage,
   response: ServerResponse,
-  api: ResponsesApi,
-  works: AcceptedWorks,
-  script: FaultScript,
+  { api, works, script, webhooks }: Parts,
 ): Promise<void> {
   const path = new URL(request.url ?? '/', 'http://simulator').pathname;
   const key = `${request.method} ${path}`;
@@ -88,6 +108,12 @@ async function route(
   if (key === 'DELETE /__sim/faults') {
     script.clear();
     return sendJson(response, 200, { faults: 0 });
+  }
+  if (key === 'GET /__sim/webhooks') return sendJson(response, 200, webhooks.sent);
+  if (key === 'POST /__sim/webhooks') return orderWebhooks(request, response, webhooks);
+  if (key === 'DELETE /__sim/webhooks') {
+    webhooks.order(null);
+    return sendJson(response, 200, { webhooks: 'off' });
   }
   response.setHeader('x-request-id', `req_${randomBytes(12).toString('hex')}`);
   response.setHeader('openai-processing-ms', '5');
@@ -114,6 +140,19 @@ async function addFaults(
     sendJson(response, 200, { added: faults.length });
   } catch (error) {
     sendError(response, 400, { code: 'fault_script_invalid', message: String(error) });
+  }
+}
+
+async function orderWebhooks(
+  request: IncomingMessage,
+  response: ServerResponse,
+  webhooks: Webhooks,
+): Promise<void> {
+  try {
+    webhooks.order(parseWebhookOrder(JSON.parse(await readBody(request))));
+    sendJson(response, 200, { webhooks: 'on' });
+  } catch (error) {
+    sendError(response, 400, { code: 'webhook_order_invalid', message: String(error) });
   }
 }
 

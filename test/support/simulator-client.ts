@@ -3,6 +3,7 @@ import { uuidOf, type RunId } from '#libs/domain';
 import type { Charges } from '../../dev/simulator/accepted-work.js';
 import type { ScriptedFault } from '../../dev/simulator/faults.js';
 import type { LoggedRequest } from '../../dev/simulator/responses-api.js';
+import type { SentWebhook, WebhookOrder } from '../../dev/simulator/webhooks.js';
 
 export class SimulatorClient {
   constructor(private readonly url: string) {}
@@ -37,6 +38,17 @@ export class SimulatorClient {
 
   async callsOf(runId: string): Promise<readonly LoggedRequest[]> {
     return (await this.calls()).filter((line) => line.runId === uuidOf(runId as RunId));
+  }
+
+  /** For responses that end from now on; null: none is sent. */
+  async orderWebhooks(order: WebhookOrder | null): Promise<void> {
+    const method = order === null ? 'DELETE' : 'POST';
+    await this.send('webhooks', { method, ...(order && { body: JSON.stringify(order) }) });
+  }
+
+  /** Deliveries that were tried, in their order. */
+  async webhooks(): Promise<readonly SentWebhook[]> {
+    return (await this.send('webhooks')) as readonly SentWebhook[];
   }
 
   private async send(route: string, init: RequestInit = {}): Promise<unknown> {
