@@ -2,6 +2,7 @@
  * Holdfast as a newcomer runs it: servers, schemas, topics, simulator, processor, api, each a process of its own. Used by
  * `npm start` and by the demo.
  */
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { choosePort } from '../stack/ports.js';
 import type { PortWish } from '../stack/ports.js';
@@ -47,7 +48,7 @@ export async function startHoldfast(options: StartOptions): Promise<RunningHoldf
   });
   const servers = { DATABASE_URL: stack.databaseUrl, KAFKA_BROKERS: stack.kafkaBrokers };
   const [openAi] = await allSettledOrThrow([
-    provideOpenAi(options, ports.simulator),
+    provideOpenAi(options, ports),
     prepare('api migrations', 'apps/api/src/migrate.js', options, servers),
     prepare('processor migrations', 'apps/processor/src/migrate.js', options, servers),
     prepare('topics', 'dev/stack/create-topics.js', options, servers),
@@ -69,24 +70,38 @@ export async function startHoldfast(options: StartOptions): Promise<RunningHoldf
 }
 
 interface OpenAi {
-  readonly env: { readonly OPENAI_BASE_URL: string; readonly OPENAI_API_KEY?: string };
+  readonly env: {
+    readonly OPENAI_BASE_URL: string;
+    readonly OPENAI_API_KEY?: string;
+    readonly OPENAI_WEBHOOK_SECRET?: string;
+  };
   readonly simulatorUrl: string | null;
 }
 
-async function provideOpenAi(options: StartOptions, port: number): Promise<OpenAi> {
+async function provideOpenAi(
+  options: StartOptions,
+  ports: { readonly simulator: number; readonly processor: number },
+): Promise<OpenAi> {
   const { provider } = options.settings;
   if (provider.kind === 'openai')
-    return { env: { OPENAI_BASE_URL: provider.baseUrl }, simulatorUrl: null }; // the key is inherited
+    return { env: { OPENAI_BASE_URL: provider.baseUrl }, simulatorUrl: null }; // key and secret are inherited
+  const webhookSecret = `whsec_${randomBytes(24).toString('base64')}`;
   await startApp(options, {
     name: 'simulator',
     script: 'dev/simulator/main.js',
     env: {
-      SIMULATOR_PORT: String(port),
+      SIMULATOR_PORT: String(ports.simulator),
       SIMULATOR_DATA: join(options.dataFolder, 'simulator.json'),
+      SIMULATOR_WEBHOOK_URL: `http://127.0.0.1:${ports.processor}/v1/openai/webhooks`,
+      SIMULATOR_WEBHOOK_SECRET: webhookSecret,
     },
   });
-  const url = `http://127.0.0.1:${port}`;
-  const env = { OPENAI_BASE_URL: `${url}/v1`, OPENAI_API_KEY: 'sk-simulator' };
+  const url = `http://127.0.0.1:${ports.simulator}`;
+  const env = {
+    OPENAI_BASE_URL: `${url}/v1`,
+    OPENAI_API_KEY: 'sk-simulator',
+    OPENAI_WEBHOOK_SECRET: webhookSecret,
+  };
   return { env, simulatorUrl: url };
 }
 

@@ -57,6 +57,9 @@ export class ConnectionsModule {
             apiKey: settings.openaiApiKey,
             log,
             metrics,
+            ...(settings.webhookSecret !== null && {
+              webhooks: { secret: settings.webhookSecret, graceMs: settings.webhookGraceMs },
+            }),
           }),
       },
       {

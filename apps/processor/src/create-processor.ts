@@ -5,6 +5,7 @@ import { NestLog, type JsonLog } from '#libs/process';
 import type { OnFatal } from './connections.module.js';
 import { RETRY_CONSUMER, WORK_CONSUMER } from './consumers.js';
 import { ProcessorModule } from './processor.module.js';
+import { takeRawBodies } from './receive-webhooks/raw-bodies.js';
 import type { ProcessorSettings } from './settings.js';
 
 /** The processor as a Nest application, not yet started. */
@@ -13,10 +14,12 @@ export async function createProcessor(
   log: JsonLog,
   onFatal: OnFatal,
 ): Promise<NestFastifyApplication> {
+  const adapter = new FastifyAdapter();
+  takeRawBodies(adapter.getInstance());
   const app = await NestFactory.create<NestFastifyApplication>(
     ProcessorModule.of(settings, log, onFatal),
-    new FastifyAdapter(),
-    { logger: new NestLog(log), abortOnError: false },
+    adapter,
+    { bodyParser: false, logger: new NestLog(log), abortOnError: false },
   );
   for (const token of [WORK_CONSUMER, RETRY_CONSUMER]) {
     connectKafkaTransport(app, app.get<KafkaTransportStrategy>(token));
@@ -24,7 +27,7 @@ export async function createProcessor(
   return app;
 }
 
-/** Consumes, and answers health; resolves with its address once both consumers have an assignment. */
+/** Consumes, and answers health and webhooks; resolves with its address once both consumers have an assignment. */
 export async function startProcessor(
   app: NestFastifyApplication,
   settings: ProcessorSettings,

@@ -22,6 +22,7 @@ import { RETRY_CONSUMER, WORK_CONSUMER } from './consumers.js';
 import { AnnounceWaitingStore } from './execute-runs/announce-waiting.store.js';
 import { Keeper } from './execute-runs/keeper.js';
 import { RunSlots } from './execute-runs/run-slots.js';
+import { WebhookWorker } from './receive-webhooks/webhook-worker.js';
 import { repeat } from './repeat.js';
 import { Rescuer } from './rescue-runs/rescuer.js';
 import type { ProcessorStores } from './schema/index.js';
@@ -52,6 +53,7 @@ export class Drain
     private readonly slots: RunSlots,
     private readonly waiting: AnnounceWaitingStore,
     private readonly rescuer: Rescuer,
+    private readonly webhooks: WebhookWorker,
     private readonly sweeper: Sweeper<ProcessorStores, Keep>,
     private readonly draining: Draining,
   ) {}
@@ -61,6 +63,7 @@ export class Drain
     this.keeper.start();
     this.slots.start();
     this.rescuer.start();
+    if (this.settings.webhookSecret !== null) this.webhooks.start();
     this.sweeper.start();
     const announce = async () => {
       if ((await this.waiting.announce(MAX_ANNOUNCED)) > 0) this.relay.hint();
@@ -80,6 +83,7 @@ export class Drain
       this.retries.drain({ graceMs: drainMs }),
       this.slots.drain(drainMs),
       this.rescuer.stop(),
+      this.webhooks.stop(),
       this.sweeper.stop(),
       this.announcing,
       this.watching,

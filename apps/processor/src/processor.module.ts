@@ -4,13 +4,17 @@ import { AdmitRunsModule } from './admit-runs/admit-runs.module.js';
 import { ConnectionsModule, type OnFatal } from './connections.module.js';
 import { Drain } from './drain.js';
 import { ExecuteRunsModule } from './execute-runs/execute-runs.module.js';
+import { ReceiveWebhooksModule } from './receive-webhooks/receive-webhooks.module.js';
 import { RemoveExpiredModule } from './remove-expired/remove-expired.module.js';
 import { ReportHealthModule } from './report-health/report-health.module.js';
 import { ReportMetricsModule } from './report-metrics/report-metrics.module.js';
 import { RescueRunsModule } from './rescue-runs/rescue-runs.module.js';
 import type { ProcessorSettings } from './settings.js';
 
-/** The processor, read top to bottom: work is admitted, executed, rescued where its owner is gone, and in time removed. */
+/**
+ * The processor, read top to bottom: work is admitted, executed, rescued where its owner is gone, told of by OpenAI where a reply
+ * was lost, and in time removed.
+ */
 @Module({})
 export class ProcessorModule {
   static of(settings: ProcessorSettings, log: JsonLog, onFatal: OnFatal): DynamicModule {
@@ -21,6 +25,7 @@ export class ProcessorModule {
         AdmitRunsModule,
         ExecuteRunsModule,
         RescueRunsModule,
+        ReceiveWebhooksModule,
         RemoveExpiredModule,
         ReportHealthModule,
         ReportMetricsModule,

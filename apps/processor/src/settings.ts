@@ -27,6 +27,10 @@ export interface ProcessorSettings {
   /** `OPENAI_BASE_URL`, with `/v1`: always written out, never guessed. */
   readonly openaiBaseUrl: string;
   readonly openaiApiKey: string;
+  /** `OPENAI_WEBHOOK_SECRET`: what OpenAI signs its webhooks with. Default: none; the route is off, and nothing waits for them. */
+  readonly webhookSecret: string | null;
+  /** `PROCESSOR_WEBHOOK_GRACE_MS`: how long past its time limit an unknown call waits for its webhook, default 2 min. */
+  readonly webhookGraceMs: number;
   readonly logLevel: LogLevel;
   /** `PROCESSOR_RUN_SLOTS`: runs carried at once, default 32. */
   readonly runSlots: number;
@@ -58,6 +62,12 @@ export function parseSettings(env: Environment): ParsedSettings<ProcessorSetting
     port: read.wholeNumber('PROCESSOR_PORT', { fallback: 3001, min: 0, max: 65_535 }),
     openaiBaseUrl: read.httpUrl('OPENAI_BASE_URL'),
     openaiApiKey: read.secret('OPENAI_API_KEY'),
+    webhookSecret: read.signingSecret('OPENAI_WEBHOOK_SECRET'),
+    webhookGraceMs: read.wholeNumber('PROCESSOR_WEBHOOK_GRACE_MS', {
+      fallback: 120_000,
+      min: 1_000,
+      max: 3_600_000,
+    }),
     logLevel: read.oneOf('LOG_LEVEL', logLevels, 'info'),
     runSlots: read.wholeNumber('PROCESSOR_RUN_SLOTS', { fallback: 32, min: 1, max: 10_000 }),
     databaseConnections: read.wholeNumber('PROCESSOR_DATABASE_CONNECTIONS', {

@@ -274,6 +274,28 @@ export const metricCatalogue = {
     whenItMoves: 'Slow: the receiver is. It is given 20 s in all.',
     buckets: QUICK_SECONDS,
   },
+  holdfast_webhooks_total: {
+    type: 'counter',
+    apps: PROCESSOR,
+    labels: {
+      outcome:
+        '`stored`, `repeated`, `ignored` (about something else); refused: `signature`, `outside_window`, `unreadable`, `too_large`, `off`, `not_stored`',
+    },
+    meaning: "OpenAI's webhooks, by what was answered.",
+    whenItMoves:
+      'About as many `stored` as background calls end. `signature`: the secret is another, or somebody forges. `outside_window`: compare clocks.',
+  },
+  holdfast_webhook_look_ups_total: {
+    type: 'counter',
+    apps: PROCESSOR,
+    labels: {
+      outcome:
+        '`known` (nothing was lost), `booked` (the ledger learned what became of a call), `in_hand`, `twin`, `not_ours`, `gone`, `not_yet`, `given_up`',
+    },
+    meaning: 'Responses looked for in the ledger, and at OpenAI where it did not know them.',
+    whenItMoves:
+      '`booked`: replies were lost, and found. `not_ours`: others use the same account. `given_up`: OpenAI did not answer for minutes.',
+  },
   // ---- outbox and Kafka ------------------------------------------------------------------------------------------------
   holdfast_outbox_waiting_rows: {
     type: 'gauge',

@@ -4,7 +4,7 @@ import { pauseAt } from '#libs/pause-points';
 import type { FieldLog } from '#libs/process';
 import { classifyFailure } from './classify/classify-failure.js';
 import type { CallFact } from './classify/call-fact.js';
-import type { GatewayTiming } from './gateway-options.js';
+import type { GatewayTiming, WebhookOptions } from './gateway-options.js';
 import type { CallLedger, Opening, Sending } from './ledger/call-ledger.store.js';
 import { type CallDecision, decideCall } from './ledger/decide-call.js';
 import type { CallFailure, CallOwner, ModelCallOutcome, ModelCallRequest } from './model-call.js';
@@ -12,7 +12,9 @@ import { buildRequest } from './openai/build-request.js';
 import { followResponse, pause, type FollowEnd } from './openai/follow-response.js';
 import type { AnsweredExchange, Exchange } from './openai/exchange.js';
 import type { OpenAiEndpoint } from './openai/openai-endpoint.js';
+import { nextPollMs } from './openai/poll-schedule.js';
 import { readResponse, type ResponseReading } from './openai/read-response.js';
+import type { ToldCalls } from './told-calls.js';
 
 export interface CallParts {
   readonly ledger: CallLedger;
@@ -21,9 +23,16 @@ export interface CallParts {
   readonly log: FieldLog;
   /** Sent with every request, so a refusal may quote it. */
   readonly apiKey: string;
+  /** null: nobody tells what became of an unknown call. */
+  readonly webhooks: WebhookOptions | null;
+  readonly told: ToldCalls;
 }
 
-type Step = ModelCallOutcome | { readonly kind: 'look_again' };
+type Step =
+  | ModelCallOutcome
+  | { readonly kind: 'look_again' }
+  /** The outcome is still unknown, and it is not time yet. */
+  | { readonly kind: 'waited' };
 const lookAgain: Step = { kind: 'look_again' };
 
 /** Sendings of one call at most where `whenUnknown` is `resend`. */
@@ -34,6 +43,10 @@ const maxRounds = 12;
 const maxTimerMs = 2_147_483_647;
 
 export class CallInProgress {
+  /** Looks into the ledger while the outcome was unknown. */
+  #looks = 0;
+  #endOfWait: (() => void) | undefined;
+
   constructor(
     private readonly callId: string,
     private readonly request: ModelCallRequest,
@@ -42,17 +55,34 @@ export class CallInProgress {
   ) {}
 
   async carryThrough(): Promise<ModelCallOutcome> {
+    try {
+      for (let round = 0; round < maxRounds;) {
+        const step = await this.#round();
+        if (step.kind === 'waited') continue; // it ends by the ledger's own clock
+        if (step.kind !== 'look_again') return step;
+        round += 1;
+      }
+    } finally {
+      this.#endOfWait?.();
+    }
+    throw new CallUnsettledError(this.callId);
+  }
+
+  async #round(): Promise<Step> {
     const { callId, owner, request } = this;
     const { fence } = owner;
-    for (let round = 0; round < maxRounds; round += 1) {
-      const { call, maySend } = await this.#open();
-      const { whenUnknown } = request;
-      const step = maySend
-        ? await this.#post({ callId, fence, from: 'planned', attempt: 1 })
-        : await this.#act(decideCall(call, { fence, whenUnknown, maxSendings }));
-      if (step.kind !== 'look_again') return step;
-    }
-    throw new CallUnsettledError(callId);
+    const { call, maySend } = await this.#open();
+    if (maySend) return this.#post({ callId, fence, from: 'planned', attempt: 1 });
+    const { whenUnknown } = request;
+    const toldWithinMs = this.#toldWithinMs();
+    return this.#act(decideCall(call, { fence, whenUnknown, maxSendings, toldWithinMs }));
+  }
+
+  /** A webhook comes when the response ends, and only for background responses. */
+  #toldWithinMs(): number {
+    const { webhooks } = this.parts;
+    if (webhooks === null || this.request.mode !== 'background') return 0;
+    return this.request.callTimeoutMs + webhooks.graceMs;
   }
 
   /** New calls are made ready to leave in the same statement. */
@@ -93,11 +123,24 @@ export class CallInProgress {
         await this.parts.ledger.end({ state: 'unknown', callId, attempt, failure, usage: null });
         return lookAgain;
       }
+      case 'await_webhook':
+        return this.#awaitWebhook(decision.leftMs);
       case 'send':
         return this.#send({ callId, ...decision, fence: this.owner.fence });
       case 'pick_up':
         return this.#follow(decision.responseId, null, decision.sentAgoMs);
     }
+  }
+
+  /** Until this process is told, or it is time to look: another process may have been told. */
+  async #awaitWebhook(leftMs: number): Promise<Step> {
+    const { told, timing } = this.parts;
+    const { owner } = this;
+    this.#endOfWait ??= owner.onOutcomeUnknown?.(leftMs);
+    const policy = { firstMs: timing.firstPollMs, maxMs: timing.maxPollMs };
+    const facts = { polls: this.#looks++, askedMs: null, random: Math.random() };
+    await told.wait(this.callId, Math.min(nextPollMs(facts, policy), leftMs), owner.signal);
+    return this.#reasonNotToSend() ?? { kind: 'waited' };
   }
 
   async #send(sending: Sending): Promise<Step> {

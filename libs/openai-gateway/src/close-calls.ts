@@ -3,16 +3,15 @@
  *
  * (K1) An accepted response is cancelled at OpenAI, then fetched. If it ended in the race, what was paid for is booked.
  * (K2) A request that this process still has on the wire is waited for: its reply brings the response id.
- * (K3) What another process was sending when it died stays `unknown`: nothing in the ledger tells what became of it.
- * (K4) A cancel that OpenAI does not confirm in time leaves the call `accepted`: it may go on, and be paid.
+ * (K3) What another process was sending when it died stays `unknown`: nothing in the ledger tells what became of it. Where
+ *      webhooks are on, they tell later what it cost.
+ * (K4) A cancel that OpenAI does not confirm in time leaves the call `accepted`: it may go on, and be paid. The same then.
  */
-import { classifyFailure } from './classify/classify-failure.js';
-import type { CallFact } from './classify/call-fact.js';
 import type { FieldLog } from '#libs/process';
+import { bookEnd, failureOf } from './book-end.js';
 import type { GatewayTiming } from './gateway-options.js';
 import type { CallLedger } from './ledger/call-ledger.store.js';
 import type { OpenCall } from './ledger/open-calls.js';
-import type { Usage } from './model-call.js';
 import { closeResponse, type FollowEnd } from './openai/follow-response.js';
 import type { OpenAiEndpoint } from './openai/openai-endpoint.js';
 
@@ -73,28 +72,13 @@ async function book(
   { ledger, log }: CloseParts,
 ): Promise<boolean> {
   if (end.kind === 'aborted') return false;
-  const ids = { responseId, requestId: end.requestId };
-  const fail = async (state: 'failed' | 'cancelled', fact: CallFact, usage: Usage | null) => {
-    await ledger.end({ state, callId, attempt: null, failure: failureOf(fact), usage });
-    return true;
-  };
-  if (end.kind === 'gone') return fail('failed', { kind: 'response_gone', ...ids }, null);
   if (end.kind === 'cancel_unconfirmed') {
     log.warn({ callId, responseId }, 'OpenAI did not confirm a cancel; the call may go on'); // (K4)
     return false;
   }
-  const { reading } = end;
-  switch (reading.kind) {
-    case 'completed': {
-      const { output, usage, model: servedModel } = reading;
-      await ledger.end({ state: 'done', callId, ...ids, servedModel, output, usage });
-      return true;
-    }
-    case 'ended_badly':
-      return fail('failed', reading.fact, reading.usage);
-    case 'cancelled':
-      return fail('cancelled', { kind: 'cancelled_on_request', ...ids }, null);
-  }
+  const reading = end.kind === 'gone' ? end : end.reading;
+  const { requestId } = end;
+  const cancelled = 'cancelled_on_request';
+  await bookEnd({ callId, responseId, requestId, reading, cancelled }, ledger);
+  return true;
 }
-
-const failureOf = (fact: CallFact) => classifyFailure(fact, { nowMs: Date.now(), sentTexts: [] });

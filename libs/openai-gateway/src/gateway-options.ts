@@ -14,6 +14,15 @@ export interface GatewayOptions {
   readonly timing?: Partial<GatewayTiming>;
   /** Sockets to OpenAI. Default 256. */
   readonly maxConnections?: number;
+  /** Default: OpenAI's webhooks are not listened to, and a call of unknown outcome is not waited for. */
+  readonly webhooks?: WebhookOptions;
+}
+
+export interface WebhookOptions {
+  /** As OpenAI shows it once, when the endpoint is made: `whsec_…`. */
+  readonly secret: string;
+  /** How long past a call's own time limit its webhook is waited for. */
+  readonly graceMs: number;
 }
 
 export interface GatewayTiming {

@@ -3,6 +3,7 @@ import { AddCallSender1795494000000 } from './migrations/add-call-sender.js';
 import { CommentCalls1795493801500 } from './migrations/comment-calls.js';
 import { CreateCallStops1795494100000 } from './migrations/create-call-stops.js';
 import { CreateCalls1764000100000 } from './migrations/create-calls.js';
+import { IndexCallResponses1795646000000 } from './migrations/index-call-responses.js';
 
 export type {
   CallFailure,
@@ -15,12 +16,13 @@ export type {
 } from './model-call.js';
 export { callIdOf, type CallIdentity } from './call-id.js';
 export type { ClosedCalls } from './close-calls.js';
-export type { GatewayOptions, GatewayTiming } from './gateway-options.js';
+export type { GatewayOptions, GatewayTiming, WebhookOptions } from './gateway-options.js';
 export { bumpFences, type RunFence } from './ledger/bump-fences.js';
 export { forgetOutputs, removeCalls } from './ledger/forget-calls.js';
 export { newestCalls, type NewestCall } from './ledger/newest-calls.js';
 export { giveUpUnknownCalls, runsWithOpenCalls, stopCalls } from './ledger/stop-calls.js';
 export { usageOfRuns, type RunUsage } from './ledger/usage-of-runs.js';
+export type { LookUp } from './look-up-response.js';
 export { OpenAiGateway } from './openai-gateway.js';
 
 /** `processor.calls`, `processor.call_stops`; run with the processor's own migrations, into schema `processor`. */
@@ -29,5 +31,7 @@ export const gatewayMigrations = [
   CommentCalls1795493801500,
   AddCallSender1795494000000,
   CreateCallStops1795494100000,
+  IndexCallResponses1795646000000,
 ];
 export type { OpenAiHealth } from './openai/openai-health.js';
+export type { WebhookHeaders, WebhookReading } from './openai/read-webhook.js';

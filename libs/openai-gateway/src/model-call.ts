@@ -37,6 +37,8 @@ export interface CallOwner {
   readonly signal: AbortSignal;
   /** By the monotonic clock, with the owner's own safety margin. */
   readonly isLeaseAlive: () => boolean;
+  /** Told when what became of the call has to be waited for, and for how long at most; calls what it returns when that is over. */
+  readonly onOutcomeUnknown?: (forMs: number) => () => void;
 }
 
 export type ModelCallOutcome =

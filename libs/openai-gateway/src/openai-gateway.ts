@@ -22,9 +22,12 @@ import { closeOpenCalls, type ClosedCalls } from './close-calls.js';
 import { defaultTiming, type GatewayOptions } from './gateway-options.js';
 import { CallLedger } from './ledger/call-ledger.store.js';
 import { openCallsOf } from './ledger/open-calls.js';
+import { lookUpResponse, type LookUp } from './look-up-response.js';
 import type { CallOwner, ModelCallOutcome, ModelCallRequest } from './model-call.js';
 import type { OpenAiHealth } from './openai/openai-health.js';
 import { OpenAiEndpoint } from './openai/openai-endpoint.js';
+import { readWebhook, type WebhookHeaders, type WebhookReading } from './openai/read-webhook.js';
+import { ToldCalls } from './told-calls.js';
 
 export class OpenAiGateway {
   readonly #options: GatewayOptions;
@@ -32,6 +35,7 @@ export class OpenAiGateway {
   readonly #metrics: Metrics;
   readonly #endpoint: OpenAiEndpoint;
   readonly #ledger: CallLedger;
+  readonly #told = new ToldCalls();
   /** Calls that are being carried through, requests on the wire that nobody waits for any more included (G4). */
   readonly #busy = new Map<string, { readonly runId: string; readonly ended: Promise<void> }>();
 
@@ -101,6 +105,28 @@ export class OpenAiGateway {
     });
   }
 
+  /** What came to the webhook route, once its signature holds; `off` where there is no secret to check it with. */
+  async readWebhook(
+    body: string,
+    headers: WebhookHeaders,
+  ): Promise<WebhookReading | { readonly kind: 'off' }> {
+    const { webhooks } = this.#options;
+    if (webhooks === undefined) return { kind: 'off' };
+    return readWebhook(body, headers, webhooks.secret, Date.now());
+  }
+
+  /**
+   * Finds out whose response it is that a webhook told of, and writes down what became of its call.
+   * @param isFirst whether nobody has looked for this webhook before: a call that is followed is then left to its owner
+   * @throws only faults of our own, as `callModel`
+   */
+  lookUp(responseId: string, isFirst: boolean): Promise<LookUp> {
+    return lookUpResponse(responseId, isFirst, {
+      ...{ database: this.#options.database, ledger: this.#ledger, endpoint: this.#endpoint },
+      ...{ timing: this.#timing, told: this.#told },
+    });
+  }
+
   /** Lets requests on the wire finish, then cuts them. Fire the owners' signals first. */
   async close(): Promise<void> {
     const grace = AbortSignal.timeout(this.#timing.closeGraceMs);
@@ -120,6 +146,8 @@ export class OpenAiGateway {
       timing: this.#timing,
       log: this.#options.log,
       apiKey: this.#options.apiKey,
+      webhooks: this.#options.webhooks ?? null,
+      told: this.#told,
     }).carryThrough();
   }
 

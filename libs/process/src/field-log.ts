@@ -30,6 +30,8 @@ export const logFields = {
   traceId: 'word',
   decisionId: 'word',
   eventId: 'word',
+  /** Names a delivery of OpenAI's; its repeats have the same. */
+  webhookId: 'word',
   type: 'word',
   version: 'number',
   status: 'word',

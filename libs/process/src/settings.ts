@@ -97,6 +97,14 @@ export class SettingReader {
     return this.wrong(name, text === undefined ? 'is not set' : 'must not hold white space', '');
   }
 
+  /** What webhooks are signed with, as their sender gives it: `whsec_` and base64. Not set: null. */
+  signingSecret(name: string): string | null {
+    const text = this.text(name);
+    if (text === undefined) return null;
+    if (/^whsec_[A-Za-z0-9+/]{16,}={0,2}$/.test(text)) return text;
+    return this.wrong(name, 'must be whsec_ and base64, as OpenAI shows it', null);
+  }
+
   /**
    * Where to listen: on loopback, since callers are not authenticated yet. Inside a container that is no address at all, so
    * there another one is taken, but only where the second setting says in so many words what that means.

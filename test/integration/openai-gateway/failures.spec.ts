@@ -301,6 +301,80 @@ describe("at a call's deadline", () => {
     expect(chargesOf(callIdOf(request))).toBe(1);
   });
 
+  const taken = { kind: 'completed' };
+  const timedOut = { kind: 'failed', failure: { class: 'timeout' } };
+  const lostThenLate: Fault[] = [{ kind: 'reset_before_read' }, { kind: 'hang', ms: 150 }];
+  const bothLost: Fault[] = [{ kind: 'reset_before_read' }, { kind: 'reset_after_charge' }];
+  it.each<[string, number, Fault[], object]>([
+    [
+      'the cancel comes after the end: its answer brings it',
+      230,
+      [{ kind: 'hang', ms: 150 }],
+      taken,
+    ],
+    [
+      'the cancel is not answered in time: the GET brings the end',
+      230,
+      [{ kind: 'hang', ms: 900 }],
+      taken,
+    ],
+    ['the first cancel gets lost, the second comes after the end', 280, lostThenLate, taken],
+    [
+      'the answer to the cancel gets lost: the GET confirms it',
+      60_000,
+      [{ kind: 'cut_body' }],
+      timedOut,
+    ],
+    [
+      'a cancel gets lost, and the answer to the next: the GET confirms it',
+      60_000,
+      bothLost,
+      timedOut,
+    ],
+  ])('%s', async (_, responseMs, cancels, end) => {
+    const request = aRequest({ callTimeoutMs: 150 });
+    const { runId } = request;
+    fixture.simulator.addFaults([
+      { match: { runId }, fault: { kind: 'latency', ms: responseMs } },
+      ...cancels.map((fault) => ({ match: { operation: 'cancel' as const, runId }, fault })),
+    ]);
+    const gateway = fixture.gateway({ requestTimeoutMs: 250, cancelGraceMs: 1_000 });
+    expect(await gateway.callModel(request, anOwner())).toMatchObject(end);
+    const { state } = await fixture.ledgerRow(callIdOf(request));
+    expect(state).toBe(end === taken ? 'done' : 'cancelled');
+    const again = await fixture.gateway().callModel(request, anOwner(2n));
+    expect(again).toMatchObject(end);
+    expect(sentOf(callIdOf(request))).toBe(1);
+    expect(chargesOf(callIdOf(request))).toBe(end === taken ? 1 : 0); // cancelled in the queue it costs nothing
+  });
+
+  it.each([
+    ['ends in the race', 260, taken],
+    ['does not', 60_000, timedOut],
+  ] as const)(
+    'two owners who both cancel a response that %s come to one end',
+    async (_, ms, end) => {
+      const request = aRequest({ callTimeoutMs: 200 });
+      const { runId } = request;
+      fixture.simulator.addFaults([
+        { match: { runId }, fault: { kind: 'latency', ms } },
+        { match: { operation: 'cancel', runId }, fault: { kind: 'hang', ms: 100 }, times: 2 },
+      ]);
+      const late = fixture.gateway().callModel(request, anOwner(1n));
+      await until('accepted', async () => {
+        return (await fixture.ledgerRow(callIdOf(request))).state === 'accepted';
+      });
+      const next = fixture.gateway().callModel(request, anOwner(2n));
+      expect(await next).toMatchObject(end);
+      const { state, response_id, output } = await fixture.ledgerRow(callIdOf(request));
+      await late;
+      expect(await fixture.ledgerRow(callIdOf(request))).toMatchObject({
+        ...{ state, response_id, output },
+      });
+      expect(sentOf(callIdOf(request))).toBe(1);
+    },
+  );
+
   it('a cancel that is not confirmed leaves the outcome unknown, and the call open', async () => {
     const request = aRequest({ callTimeoutMs });
     const { runId } = request;

@@ -9,6 +9,7 @@ import {
   type GatewayTiming,
   type ModelCallRequest,
   OpenAiGateway,
+  type WebhookOptions,
 } from '#libs/openai-gateway';
 import { Database, migrate, type Statement } from '#libs/postgres';
 import { type Simulator, startSimulator } from '../../../dev/simulator/simulator.js';
@@ -28,6 +29,7 @@ export interface GatewayFixture {
 
 export interface GatewayChanges {
   readonly baseUrl?: string;
+  readonly webhooks?: WebhookOptions;
   /** Stands around a ledger statement, by its name: a moment to be paused in, or a lost answer. */
   readonly around?: Readonly<Record<string, (run: () => Promise<unknown>) => Promise<unknown>>>;
 }
@@ -53,13 +55,14 @@ export async function startGatewayFixture(): Promise<GatewayFixture> {
   return {
     database,
     simulator,
-    gateway: (timing = {}, { baseUrl = simulator.baseUrl, around = {} } = {}) => {
+    gateway: (timing = {}, { baseUrl = simulator.baseUrl, around = {}, webhooks } = {}) => {
       const gateway = new OpenAiGateway({
         database: surrounded(database, around),
         baseUrl,
         apiKey: 'sk-spec',
         log: { debug: note, info: note, warn: note, error: note },
         timing: { ...quick, ...timing },
+        ...(webhooks && { webhooks }),
       });
       gateways.push(gateway);
       return gateway;

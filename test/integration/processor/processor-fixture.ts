@@ -314,6 +314,7 @@ export const progressed = (itemsDone: number) =>
   ({
     kind: 'progressed',
     progress: { step: 'Extracting', stepsDone: 0, stepsTotal: 2, itemsDone, itemsTotal: 99 },
+    unknownForMs: null,
   }) as const;
 
 export const dispatchOf = (message: ToldMessage) => ({

@@ -2,7 +2,12 @@ import type { RetryWaitReason, RunFailure, RunProgress } from '#libs/domain';
 
 /** What the owner of a run has to write down: how it goes on, or how it ended. */
 export type Outcome =
-  | { readonly kind: 'progressed'; readonly progress: RunProgress }
+  | {
+      readonly kind: 'progressed';
+      readonly progress: RunProgress;
+      /** For how long at most calls of unknown outcome are waited for; null: there are none. */
+      readonly unknownForMs: number | null;
+    }
   | (ShortWait & { readonly progress: RunProgress })
   | FinalOutcome;
 

@@ -12,6 +12,7 @@
 import { defaultRetryPolicy } from '#libs/domain';
 import {
   newestCalls,
+  type CallOwner,
   type CompletedCall,
   type ModelCallRequest,
   type NewestCall,
@@ -27,6 +28,7 @@ import type { OpenRun } from './open-run.js';
 import { abortedBy, itemFailureOf, type ItemFailure, type StepPass } from './pass.js';
 
 type ModelStep = CallStep<unknown> | MapStep<unknown>;
+type ModelStepTools = ExecuteTools & Required<Pick<CallOwner, 'onOutcomeUnknown'>>;
 
 /** One model call of a step. */
 interface Unit {
@@ -45,7 +47,7 @@ export async function runModelStep(
   index: number,
   run: OpenRun,
   lease: Lease,
-  tools: ExecuteTools,
+  tools: ModelStepTools,
   tell: (itemsDone: number | null, itemsTotal: number | null) => void,
 ): Promise<StepPass> {
   const units = unitsOf(step, run);
@@ -89,7 +91,7 @@ async function runUnit(
   index: number,
   run: OpenRun,
   lease: Lease,
-  tools: ExecuteTools,
+  tools: ModelStepTools,
 ): Promise<UnitEnd> {
   const itemName = step.kind === 'map' ? unit.item : null;
   const policy = { ...defaultRetryPolicy, ...run.workflow.retry };
@@ -124,13 +126,14 @@ async function callOnce(
   index: number,
   run: OpenRun,
   lease: Lease,
-  tools: ExecuteTools,
+  tools: ModelStepTools,
 ): Promise<UnitEnd> {
   const itemName = step.kind === 'map' ? unit.item : null;
   const outcome = await tools.gateway.callModel(request, {
     fence: lease.claim.fence,
     signal: lease.signal,
     isLeaseAlive: () => lease.isAlive(),
+    onOutcomeUnknown: tools.onOutcomeUnknown,
   });
   switch (outcome.kind) {
     case 'completed':
@@ -157,7 +160,7 @@ async function saveReading(
   index: number,
   run: OpenRun,
   lease: Lease,
-  tools: ExecuteTools,
+  tools: ModelStepTools,
 ): Promise<UnitEnd> {
   const reading = unit.read(call.output);
   if (reading.kind === 'broken') {
@@ -181,7 +184,7 @@ function savePoint(
   index: number,
   run: OpenRun,
   lease: Lease,
-  tools: ExecuteTools,
+  tools: ModelStepTools,
 ): Promise<boolean> {
   const { run_id: runId, tenant } = run.row;
   const point = { tenant, runId, fence: lease.claim.fence, step: index, item: unit.item };

@@ -115,7 +115,13 @@ function changeOf(row: Standpoint, fence: bigint, outcome: Outcome): ExecutionCh
   const base: ExecutionChange = { ...unchanged(row), from: 'running', fence, to: 'running' };
   switch (outcome.kind) {
     case 'progressed':
-      return { ...base, event: 'RunProgressed', progress: outcome.progress };
+      return {
+        ...base,
+        event: 'RunProgressed',
+        progress: outcome.progress,
+        delayMs: outcome.unknownForMs,
+        waitingFor: outcome.unknownForMs === null ? null : 'outcome_unknown',
+      };
     case 'wait_here':
       return {
         ...base,

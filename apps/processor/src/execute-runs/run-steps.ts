@@ -17,6 +17,7 @@ export async function runSteps(
   progress: ProgressTeller,
 ): Promise<Pass> {
   const { steps } = run.workflow;
+  const onOutcomeUnknown = (forMs: number) => progress.tellUnknown(forMs);
   for (const [index, step] of steps.entries()) {
     lease.signal.throwIfAborted();
     const tell = (itemsDone: number | null, itemsTotal: number | null) =>
@@ -26,10 +27,11 @@ export async function runSteps(
       await inStepSpan(step, () => Promise.resolve(run.context.outputOf(step)));
       continue;
     }
+    const stepTools = { ...tools, onOutcomeUnknown };
     const pass = await inStepSpan(step, () =>
       step.kind === 'webhook'
         ? runWebhookStep(step, index, run, lease, tools, tell)
-        : runModelStep(step, index, run, lease, tools, tell),
+        : runModelStep(step, index, run, lease, stepTools, tell),
     );
     if (pass.kind !== 'step_done') return pass;
   }

@@ -60,6 +60,14 @@ export const processorRetention: readonly Retention<ProcessorStores, Keep>[] = [
   },
   {
     kind: 'goes',
+    tables: ['processor.webhooks'],
+    what: "that OpenAI has told of a response's end, from when it did; the sender repeats itself for three days at most",
+    keptFor: 'runsMs',
+    remove: async ({ database }, keepMs, maxRows) =>
+      (await database.query(REMOVE_WEBHOOKS, [keepMs, maxRows])).rowCount,
+  },
+  {
+    kind: 'goes',
     tables: ['processor.outbox'],
     what: 'messages that Kafka refused for good, from when it did; all others go when Kafka has them',
     keptFor: 'runsMs',
@@ -179,6 +187,13 @@ const REMOVE_EARLY_DECISIONS = statement(
      WHERE d.state = 'pending' AND d.received_at < now() - $1 * interval '1 ms'
        AND NOT EXISTS (SELECT FROM processor.executions e WHERE e.run_id = d.run_id)
      ORDER BY d.received_at LIMIT $2)`,
+);
+
+const REMOVE_WEBHOOKS = statement(
+  'processor.retention.remove_webhooks',
+  `DELETE FROM processor.webhooks WHERE webhook_id IN (
+     SELECT webhook_id FROM processor.webhooks WHERE received_at < now() - $1 * interval '1 ms'
+     ORDER BY received_at LIMIT $2 FOR UPDATE SKIP LOCKED)`,
 );
 
 /** A run that has lost its detail has lost its reference: see EXPIRE. */

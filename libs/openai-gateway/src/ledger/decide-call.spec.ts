@@ -27,7 +27,7 @@ const call = (state: keyof typeof states, changes: Partial<LedgerCall> = {}) =>
     ...{ callId: 'c', fence: 1n, cancelRequested: false, attemptCount: 1, requestId: null },
     ...{ sentAgoMs: 40, ...states[state], ...changes },
   }) as LedgerCall;
-const facts = { fence: 1n, whenUnknown: 'hold', maxSendings: 3 } as const;
+const facts = { fence: 1n, whenUnknown: 'hold', maxSendings: 3, toldWithinMs: 0 } as const;
 
 it('a planned call is sent', () => {
   expect(decideCall(call('planned', { attemptCount: 0 }), facts)).toEqual({
@@ -66,6 +66,20 @@ it('an unknown call is sent again only where the step accepts it, and not for ev
   expect(decideCall(call('unknown', { cancelRequested: true }), resend).kind).toBe('failed');
 });
 
+it('an unknown call is waited for while it may still be told of, whatever its step accepts', () => {
+  for (const whenUnknown of ['hold', 'resend'] as const) {
+    const told = { ...facts, whenUnknown, toldWithinMs: 100 };
+    expect(decideCall(call('unknown'), told)).toEqual({ kind: 'await_webhook', leftMs: 60 });
+    const late = call('unknown', { sentAgoMs: 100 });
+    expect(decideCall(late, told)).toEqual(decideCall(late, { ...told, toldWithinMs: 0 }));
+  }
+});
+
+it('an unknown call of a run that is to be cancelled is not waited for', () => {
+  const told = { ...facts, toldWithinMs: 100 };
+  expect(decideCall(call('unknown', { cancelRequested: true }), told).kind).toBe('failed');
+});
+
 const anyCall = fc
   .record({
     state: fc.constantFrom(...(Object.keys(states) as (keyof typeof states)[])),
@@ -78,6 +92,7 @@ const anyFacts = fc.record({
   fence: fc.bigInt(0n, 9n),
   whenUnknown: fc.constantFrom('hold' as const, 'resend' as const),
   maxSendings: fc.constant(3),
+  toldWithinMs: fc.constantFrom(0, 40, 41),
 });
 
 it('under an older fence nothing is ever decided', () => {
@@ -94,6 +109,16 @@ it('where the outcome is held, only a call that was never sent is sent', () => {
     fc.property(anyCall, anyFacts, (one, given) => {
       const decision = decideCall(one, { ...given, whenUnknown: 'hold' });
       if (decision.kind === 'send') expect(one.state).toBe('planned');
+    }),
+  );
+});
+
+it('nothing is sent again before the time in which it may be told of is over', () => {
+  fc.assert(
+    fc.property(anyCall, anyFacts, (one, given) => {
+      const decision = decideCall(one, given);
+      if (decision.kind === 'send' && decision.from === 'unknown')
+        expect(one.sentAgoMs).toBeGreaterThanOrEqual(given.toldWithinMs);
     }),
   );
 });

@@ -7,6 +7,7 @@ import { CreateDecisions1795494200000 } from './1795494200000-create-decisions.j
 import { DropReferences1795600100000 } from './1795600100000-drop-references.js';
 import { CreateEffects1795640100000 } from './1795640100000-create-effects.js';
 import { RememberNewestEvent1795643100000 } from './1795643100000-remember-newest-event.js';
+import { CreateWebhooks1795646100000 } from './1795646100000-create-webhooks.js';
 
 /** For `migrate({ schema: 'processor', migrations: processorMigrations })`: the gateway keeps its ledger beside our tables. */
 export const processorMigrations = [
@@ -19,4 +20,5 @@ export const processorMigrations = [
   DropReferences1795600100000,
   CreateEffects1795640100000,
   RememberNewestEvent1795643100000,
+  CreateWebhooks1795646100000,
 ];
