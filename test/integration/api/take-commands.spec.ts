@@ -272,7 +272,7 @@ describe('a command that cannot be taken', () => {
       'invalid_body',
       request(key, { ...question, reference: '\ud83d' }),
     ],
-    ['that is nested without end', 'invalid_body', command(REQUEST_RUN, nested)],
+    ['that is nested without end', 'json_too_deep', command(REQUEST_RUN, nested)],
     ['that is no JSON', 'json_invalid', command(REQUEST_RUN, '{"secret')],
     ['that is too large', 'value_too_large', request(key, { ...question, x: 'x'.repeat(30_000) })],
     ['to cancel what there is not', 'run_not_found', cancel(randomUUID())],
@@ -281,8 +281,7 @@ describe('a command that cannot be taken', () => {
     await api.command([sent]);
     const { message, data } = await refusalOf(sent);
     expect(data).toMatchObject({ code, reason: expect.any(String) as string });
-    const isWritable = sent.value !== nested;
-    expect(data.bodyHash).toEqual(isWritable ? expect.stringMatching(/^[0-9a-f]{64}$/) : null);
+    expect(data.bodyHash).toMatch(/^[0-9a-f]{64}$/);
     expect(message.key).toBe(sent.key);
     expect(message.headers).toMatchObject({
       'x-holdfast-original-topic': topics.runCommands,

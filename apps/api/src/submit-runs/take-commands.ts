@@ -139,14 +139,9 @@ class CommandRefusedError extends Error {
   }
 }
 
-/** JSON that was read may still be too deep to be written: whatever a record holds, it must not fail here (T1). */
 function measured(data: unknown): Pick<RefusedCommand, 'bodyHash' | 'sizeBytes'> {
-  try {
-    const body = Buffer.from(JSON.stringify(data));
-    return { bodyHash: createHash('sha256').update(body).digest('hex'), sizeBytes: body.length };
-  } catch {
-    return { bodyHash: null, sizeBytes: null };
-  }
+  const body = Buffer.from(JSON.stringify(data));
+  return { bodyHash: createHash('sha256').update(body).digest('hex'), sizeBytes: body.length };
 }
 
 /** The key, and the body as HTTP would have had it: its hash must be the same over both. */

@@ -55,10 +55,7 @@ export class RunCommandRefused {
   @IsString()
   reason!: string;
 
-  /**
-   * SHA-256 in hex: of the record's bytes where they are no JSON, else of the data as compact JSON in the order it came; null
-   * where it is too deep to be written.
-   */
+  /** SHA-256 in hex: of the record's bytes where they cannot be read, else of the data as compact JSON in the order it came. */
   @IsOptional()
   @IsString()
   bodyHash!: string | null;

@@ -19,7 +19,10 @@ import {
 
 type HeaderValue = Buffer | string | null;
 
-/** A record as the client library gives it. `topic` is already the logical name. */
+/**
+ * A record as the client library gives it. `topic` is already the logical name. Where a header is called like something that every
+ * object has (`constructor`, `__proto__`), kafkajs gives a list that begins with that something.
+ */
 export interface RawRecord {
   readonly topic: string;
   readonly partition: number;
@@ -80,6 +83,9 @@ function parse(
   if (record.value === null) return problem('value_missing', 'the record has no value');
   const data = parseJson(record.value);
   if (isProblem(data)) return data;
+  if (isDeeperThan(MAX_JSON_DEPTH, data.value)) {
+    return problem('json_too_deep', `the value is nested deeper than ${MAX_JSON_DEPTH} levels`);
+  }
   return {
     ...envelope,
     key,
@@ -153,14 +159,31 @@ function parseJson(value: Buffer): { readonly value: unknown } | Problem {
   }
 }
 
+/** Deeper than any message of ours; what walks a message may recurse. */
+const MAX_JSON_DEPTH = 128;
+
+/** Walks level by level: no recursion, since the depth is what is asked. */
+function isDeeperThan(levels: number, value: unknown): boolean {
+  let level = [value].filter(isObject);
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth === levels) return true;
+    level = level.flatMap((each) => Object.values(each).filter(isObject));
+  }
+  return false;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
+
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** Repeated headers: the last one counts, as for HTTP maps in most brokers' tools. */
 function readHeaders(raw: NonNullable<RawRecord['headers']>): Map<string, string> {
   const headers = new Map<string, string>();
   for (const [name, value] of Object.entries(raw)) {
-    const last = Array.isArray(value) ? value.at(-1) : value;
-    if (last !== undefined && last !== null) headers.set(name, last.toString('utf8'));
+    const last = (Array.isArray(value) ? value : [value]).at(-1);
+    if (isSent(last)) headers.set(name, last.toString('utf8'));
   }
   return headers;
 }
@@ -188,9 +211,13 @@ function positionOf(record: RawRecord): RecordPosition {
 function sizeOf(record: RawRecord): number {
   let bytes = (record.key?.length ?? 0) + (record.value?.length ?? 0);
   for (const [name, value] of Object.entries(record.headers ?? {})) {
-    for (const each of Array.isArray(value) ? value : [value ?? null]) {
-      bytes += Buffer.byteLength(name) + (each === null ? 0 : Buffer.byteLength(each));
+    for (const each of Array.isArray(value) ? value : [value]) {
+      bytes += Buffer.byteLength(name) + (isSent(each) ? Buffer.byteLength(each) : 0);
     }
   }
   return bytes;
+}
+
+function isSent(value: unknown): value is Buffer | string {
+  return typeof value === 'string' || Buffer.isBuffer(value);
 }

@@ -179,3 +179,47 @@ describe('a record that is no message', () => {
     );
   });
 });
+
+describe('a record that nobody meant', () => {
+  /** As kafkajs gives them: it looks for an earlier header of the name, and finds what every object has. */
+  it.each(['constructor', 'toString', '__proto__'])('with a header called %s is read', (name) => {
+    const inherited: unknown = Reflect.get({}, name);
+    const given = [inherited, Buffer.from('x')] as unknown as Buffer[];
+    const headers = { ...record(message).headers, [name]: given };
+    expect(decodeRecord(record(message, { headers }))).toMatchObject({
+      kind: 'message',
+      message: { id: message.id },
+    });
+  });
+
+  it('and is nested without end is undecodable, for whoever walks it would fall', () => {
+    const nested = (levels: number) => Buffer.from('['.repeat(levels) + ']'.repeat(levels));
+    expect(problemOf({ value: nested(128) })).toBe('message');
+    expect(problemOf({ value: nested(129) })).toBe('json_too_deep');
+    expect(problemOf({ value: nested(400_000) })).toBe('json_too_deep');
+  });
+
+  it('never makes the reader throw', () => {
+    const bytes = fc.uint8Array().map((each) => Buffer.from(each));
+    const value = fc.oneof(bytes, fc.constant(null), fc.constant(undefined), fc.array(bytes));
+    const name = fc.oneof(fc.string(), fc.constantFrom('ce_id', '__proto__', 'valueOf', 'ce_time'));
+    const strange = fc.record({
+      key: fc.option(bytes),
+      value: fc.option(
+        fc.oneof(
+          bytes,
+          fc.json().map((json) => Buffer.from(json)),
+        ),
+      ),
+      headers: fc.dictionary(name, value),
+    });
+    fc.assert(
+      fc.property(strange, (changes) => {
+        const headers = { ...record(message).headers, ...changes.headers };
+        expect(decodeRecord(record(message, { ...changes, headers })).kind).toMatch(
+          /^(message|un)/,
+        );
+      }),
+    );
+  });
+});

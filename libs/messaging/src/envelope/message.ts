@@ -43,6 +43,7 @@ export type UndecodableCode =
   | 'value_missing'
   | 'value_too_large'
   | 'json_invalid'
+  | 'json_too_deep'
   | 'key_missing'
   | 'header_missing'
   | 'header_invalid'
