@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { plainToInstance, type ClassConstructor } from 'class-transformer';
-import { validateSync, type ValidationError } from 'class-validator';
+import { getMetadataStorage, validateSync, type ValidationError } from 'class-validator';
 import { RUN_REQUESTED, RunRequested } from './run-requested.js';
 import { decisionCommandClassOf, decisionNameOf, type DecisionCommand } from './run-decisions.js';
 import { runEventClassOf, runEventNameOf, type RunEvent } from './run-events.js';
@@ -49,13 +49,56 @@ export function parseRunEvent(message: TypedData): Parsed<RunEvent> {
 }
 
 function parseAs<T extends object>(type: ClassConstructor<T>, data: unknown): Parsed<T> {
-  if (typeof data !== 'object' || data === null || Array.isArray(data)) {
+  if (!isJsonObject(data)) {
     return { kind: 'invalid', problems: [{ pointer: '', message: 'must be a JSON object' }] };
   }
-  const value = plainToInstance(type, data);
+  const value = instanceOf(type, data);
   const errors = validateSync(value, { forbidUnknownValues: true });
   if (errors.length === 0) return { kind: 'parsed', value };
   return { kind: 'invalid', problems: errors.flatMap((error) => fieldProblems(error, '')) };
+}
+
+/**
+ * An instance with the data's fields, and instances for those that are parts of it. All else stays as it came: class-transformer
+ * would walk into labels and results, and takes a field called `constructor` for the class to make.
+ */
+function instanceOf<T extends object>(type: ClassConstructor<T>, data: object): T {
+  const parts = partsOf(type);
+  const instance = new type();
+  for (const [name, field] of Object.entries<unknown>({ ...data })) {
+    if (name in Object.prototype) continue; // it would stand in for what the rules are found by
+    const part = parts.get(name);
+    Object.assign(instance, { [name]: part ? partOf(part, field) : field });
+  }
+  return instance;
+}
+
+/** class-validator would take any list for a part. */
+function partOf(part: ClassConstructor<object>, field: unknown): unknown {
+  if (isJsonObject(field)) return instanceOf(part, field);
+  return Array.isArray(field) ? 'a list' : field;
+}
+
+const partsOfType = new Map<unknown, ReadonlyMap<string, ClassConstructor<object>>>();
+
+/** Fields that hold a part, with its class: class-transformer alone knows it. */
+function partsOf(type: ClassConstructor<object>): ReadonlyMap<string, ClassConstructor<object>> {
+  const known = partsOfType.get(type);
+  if (known) return known;
+  const rules = getMetadataStorage().getTargetValidationMetadatas(type, '', false, false);
+  const nested = rules.filter((each) => each.type === 'nestedValidation');
+  const parts = new Map(
+    nested.map(({ propertyName }) => {
+      const probe = plainToInstance(type, { [propertyName]: {} }) as Record<string, object>;
+      return [propertyName, probe[propertyName]?.constructor as ClassConstructor<object>];
+    }),
+  );
+  partsOfType.set(type, parts);
+  return parts;
+}
+
+function isJsonObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** class-validator's error tree as a flat list of JSON Pointers. */
