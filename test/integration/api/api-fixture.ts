@@ -37,7 +37,7 @@ export interface TestApi {
   /** Puts messages on the events topic, as a processor's relay would. */
   publish(messages: readonly Message[]): Promise<void>;
   /** Puts a record there that is no message. */
-  publishRaw(record: { key: string | null; value: Buffer | null }): Promise<void>;
+  publishRaw(record: CommandRecord): Promise<void>;
   /** Puts records on the commands topic, as callers would. */
   command(records: readonly CommandRecord[]): Promise<void>;
   stop(): Promise<void>;
@@ -102,8 +102,8 @@ export async function startTestApi(
         messages: encoded.map(({ key, value, headers }) => ({ key, value, headers })),
       });
     },
-    publishRaw: async ({ key, value }) => {
-      await producer.send({ topic, messages: [{ key, value }] });
+    publishRaw: async ({ key, value, headers }) => {
+      await producer.send({ topic, messages: [{ key, value, headers: { ...headers } }] });
     },
     command: async (records) => {
       const messages = records.map((record) => ({ ...record, headers: { ...record.headers } }));

@@ -197,6 +197,8 @@ describe('what is no event', () => {
     const key = runIdOf(run);
     await api.publishRaw({ key, value: Buffer.from('{"broken') });
     await api.publishRaw({ key, value: null });
+    const odd = { ce_id: 'a\0b', ce_type: '\0' };
+    await api.publishRaw({ key, value: null, headers: odd });
     await api.publish([
       { ...eventMessage(run, 'RunQueued', { version: 1, status: 'queued', occurredAt: 'now' }) },
       { ...eventMessage(run, 'RunQueued', { version: 1 }), type: 'dev.holdfast.run.queued.v9' },
@@ -211,11 +213,12 @@ describe('what is no event', () => {
     expect(rows.map(({ reason }) => reason)).toEqual([
       'undecodable',
       'undecodable',
+      'undecodable',
       'invalid',
       'unknown_type',
       'refused', // by Postgres: the version is beyond an integer
     ]);
-    expect(rows[2]?.problem).toContain('/occurredAt');
+    expect(rows[3]?.problem).toContain('/occurredAt');
     expect(rows.every(({ problem }) => !problem.includes('broken'))).toBe(true);
   });
 });

@@ -3,11 +3,12 @@
  * A record that is never settled holds its partition for ever: whatever comes in must be settled, by a row or by a dead letter.
  */
 import { noMetrics } from '#libs/metrics';
-import { REQUEST_UNREADABLE, RUN_REQUESTED, workHeaders } from '#libs/contracts';
+import { decisionTypeOf, REQUEST_UNREADABLE, RUN_REQUESTED, workHeaders } from '#libs/contracts';
 import { decodeRecord, Outbox, type RawRecord } from '#libs/messaging';
 import { workflows } from '#libs/workflows';
 import { AdmitRuns } from '../../../apps/processor/src/admit-runs/admit-runs.js';
 import { DeadRecordsStore } from '../../../apps/processor/src/admit-runs/dead-records.store.js';
+import { GivenResultsStore } from '../../../apps/processor/src/admit-runs/given-results.store.js';
 import {
   aDecision,
   aWork,
@@ -28,7 +29,7 @@ beforeAll(async () => {
       fixture.database,
       new Outbox({ schema: 'processor', source: '/holdfast/processor' }),
     ),
-    givenResults: { check: () => Promise.resolve({ kind: 'unread' }) },
+    givenResults: new GivenResultsStore(fixture.database, noContents, workflows, 0),
     workflows,
     relay: { hint: nothing },
     metrics: noMetrics,
@@ -42,6 +43,9 @@ beforeEach(async () => {
   await fixture.empty();
   ready = 0;
 });
+
+/** No run here is completed by hand. */
+const noContents = { get: () => Promise.reject(new Error('no content is asked for')) };
 
 let offset = 0;
 /** A good request, but for what is changed. */
@@ -62,6 +66,12 @@ function aRecord(changes: Partial<RawRecord> = {}, data: object = {}): RawRecord
       ...changes.headers,
     },
   };
+}
+
+function aCompletion(data: object): RawRecord {
+  const decisionId = 'dec_01a20bcf-cc2c-7551-9dad-11986b432f08';
+  const headers = { ce_type: decisionTypeOf('complete') };
+  return aRecord({ headers }, { decisionId, resultRef: 'cnt_x', reason: null, ...data });
 }
 
 function settle(record: RawRecord): Promise<void> {
@@ -114,6 +124,12 @@ const strange: readonly [what: string, record: RawRecord, code: string][] = [
   ['a reference of 600 KB', aRecord({}, { reference: 'r'.repeat(600_000) }), 'request_too_large'],
   ['a version that is no int4', aRecord({}, { workflowVersion: 3e9 }), 'row_refused'],
   ['a deadline that Postgres cannot read', aRecord({}, { deadlineAt: '2026-W01' }), 'row_refused'],
+  [
+    'a value nested without end',
+    aRecord({ value: Buffer.from('['.repeat(9e4) + ']'.repeat(9e4)) }),
+    'json_too_deep',
+  ],
+  ['a completion for a tenant with U+0000', aCompletion({ tenant: NUL }), 'row_refused'],
 ];
 
 describe('a record of the work topic with', () => {
@@ -124,6 +140,13 @@ describe('a record of the work topic with', () => {
       { code, headers: { 'x-holdfast-original-offset': record.offset } },
     ]);
   });
+});
+
+it.each(['constructor', '__proto__'])('a run with a label called %s is admitted', async (name) => {
+  const labels = JSON.parse(`{"${name}":"x"}`) as object;
+  await settle(aRecord({}, { labels }));
+  expect(ready).toBe(1);
+  expect(await deadLetters()).toEqual([]);
 });
 
 describe('a request that cannot be read', () => {

@@ -33,8 +33,8 @@ export class ParkedEventsStore {
       position.offset,
       reason,
       storableText(problem),
-      eventId,
-      type,
+      eventId === null ? null : storableText(eventId),
+      type === null ? null : storableText(type),
       body === null ? null : JSON.stringify(body),
     ]);
   }

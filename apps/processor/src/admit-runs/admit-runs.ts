@@ -15,7 +15,7 @@ import type { DecisionAdmission } from './apply-decisions.store.js';
 import { refusedRecord, undecodableRecord, type DeadRecordsStore } from './dead-records.store.js';
 import type { Admission } from './decide-admission.js';
 import type { GivenResultsStore } from './given-results.store.js';
-import { readDecision, type ReadDecision } from './incoming-decision.js';
+import { readDecision, type IncomingDecision, type ReadDecision } from './incoming-decision.js';
 import { readWork } from './incoming-work.js';
 import { readUnread, type UnreadRecord } from './unread-request.js';
 
@@ -119,8 +119,17 @@ export class AdmitRuns {
     }
     const read = readDecision(message);
     if (read.kind === 'refused') return read;
-    const result = await this.tools.givenResults.check(read.decision);
-    return { kind: 'arrival', arrival: { ...read.decision, result } };
+    return this.withResult(read.decision);
+  }
+
+  private async withResult(decision: IncomingDecision): Promise<ReadArrival> {
+    try {
+      const result = await this.tools.givenResults.check(decision);
+      return { kind: 'arrival', arrival: { ...decision, result } };
+    } catch (error) {
+      if (!isRowRejection(error)) throw error;
+      return { kind: 'refused', code: 'row_refused', reason: ROW_REFUSED };
+    }
   }
 
   private async write(
