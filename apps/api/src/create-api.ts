@@ -16,6 +16,7 @@ import { RouteTable } from './route-table.js';
 import type { ApiSettings } from './settings.js';
 import { toProblem } from './to-problem.js';
 import { traceIdOf, traceRequests } from './trace.js';
+import { answerInsteadOfNode, answerUnreadable } from './unread-requests.js';
 
 /** How long a request may take to arrive whole; bounds slow uploads. */
 const REQUEST_TIMEOUT_MS = 300_000;
@@ -62,10 +63,13 @@ async function httpAdapterOf(settings: ApiSettings, routes: RouteTable): Promise
       const { method, url } = request; // an address that cannot even be read: no route, no filter
       sendProblem(reply, toProblem(error, { method, url, methodsHere: [] }), request.id);
     },
+    http: { requireHostHeader: false }, // it is asked for all the same: answerInsteadOfNode
+    clientErrorHandler: answerUnreadable,
     multipart: false, // registered below, once, with its limits per upload
   });
   const http = adapter.getInstance();
   traceRequests(http);
+  answerInsteadOfNode(http);
   http.addHook('onRoute', (route) => routes.add(route.method, route.url));
   http.removeAllContentTypeParsers();
   http.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {

@@ -38,15 +38,17 @@ export class ProblemFilter implements ExceptionFilter {
   }
 }
 
+export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
+
 export function sendProblem(reply: FastifyReply, problem: ProblemError, traceId: string): void {
   void reply
     .code(problem.status)
     .headers(problem.headers)
-    .type('application/problem+json; charset=utf-8')
+    .type(PROBLEM_TYPE)
     .send(JSON.stringify(problemBodyOf(problem, traceId)));
 }
 
-function problemBodyOf(problem: ProblemError, traceId: string): ProblemBody {
+export function problemBodyOf(problem: ProblemError, traceId: string): ProblemBody {
   const { title, status, retryable } = problemKinds[problem.code];
   return {
     type: problemTypeOf(problem.code),

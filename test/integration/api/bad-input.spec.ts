@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 import type { Response } from 'supertest';
 import { problemKinds, type ProblemBody, type ProblemCode } from '#libs/contracts';
+import { sendRaw } from '../../fuzz/raw-http.js';
 import { startTestApi, type TestApi } from './api-fixture.js';
 
 let api: TestApi;
@@ -366,6 +367,36 @@ describe('a bad address', () => {
       .get('/v1/nothing')
       .set('traceparent', `00-${traceId}-b7ad6b7169203331-01`);
     expect(answer.body).toMatchObject({ traceId });
+  });
+});
+
+describe('what Node itself would refuse is a problem too:', () => {
+  const whole = (text: string) => ({ bytes: Buffer.from(text), isWhole: true });
+  it.each([
+    ['no HTTP at all', 'BREW /coffee HTCPCP/1.0\r\n\r\n', 400, 'malformed_request'],
+    [
+      'a header name with a space',
+      'GET /livez HTTP/1.1\r\nHost: x\r\na b: c\r\n\r\n',
+      400,
+      'malformed_request',
+    ],
+    ['no host', 'GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n', 400, 'malformed_request'],
+    [
+      'headers of 20 KB',
+      `GET /livez HTTP/1.1\r\nHost: x\r\na: ${'a'.repeat(20_000)}\r\n\r\n`,
+      431,
+      'headers_too_large',
+    ],
+  ])('%s', async (_name, text, status, code) => {
+    const answer = await sendRaw(new URL(api.url), whole(text), 5_000);
+    expect(answer.status).toBe(status);
+    expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
+    expect(JSON.parse(answer.body)).toMatchObject({ code, status });
+  });
+
+  it('an expectation that nobody knows is passed over', async () => {
+    const text = 'GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: coffee\r\n\r\n';
+    expect((await sendRaw(new URL(api.url), whole(text), 5_000)).status).toBe(200);
   });
 });
 

@@ -60,6 +60,7 @@ export const everywhere: readonly ProblemCode[] = [
   'malformed_request',
   'uri_too_long',
   'request_timeout',
+  'headers_too_large',
   'internal_error',
 ];
 /** Answers at addresses, or by methods, that are not described. */

@@ -48,6 +48,7 @@ export const problemKinds = {
   idempotency_key_reused: no(422, 'The idempotency key was used before, with another body'),
   request_timeout: later(408, 'The request took too long to arrive'),
   too_many_unfinished_runs: later(429, 'Too many runs are unfinished'),
+  headers_too_large: no(431, 'The headers are too large'),
   internal_error: later(500, 'Holdfast had a fault of its own'),
   database_unavailable: later(503, 'The database cannot be reached'),
 } as const satisfies Readonly<Record<string, ProblemKind>>;
