@@ -18,6 +18,7 @@ import {
   aWork,
   completed,
   openProcessorFixture,
+  retryLater,
   type ProcessorFixture,
   type SpecProcessor,
 } from '../integration/processor/processor-fixture.js';
@@ -42,6 +43,22 @@ const nothing: Facts = {
 const rulesBrokenBy = (facts: Partial<Facts>): Rule[] => [
   ...new Set(judge({ ...nothing, ...facts }).map(({ rule }) => rule)),
 ];
+
+/** What a run has come to in the processor's tables and outbox; the api and the consumer outside have seen all of it. */
+async function factsOf(runId: string): Promise<Partial<Facts>> {
+  const { status, version } = await processors.row(runId);
+  const events = await processors.events(runId);
+  const attempts = await processors.sql<AttemptFact>(
+    `SELECT run_id::text AS "runId", fence::text, dispatch, outcome FROM processor.attempts WHERE run_id = $1`,
+    [runId],
+  );
+  return {
+    ...{ attempts, events: events.map((event) => ({ ...event, runId })) },
+    answers: [{ key: 'k', runId }],
+    views: [{ runId, key: 'k', status, version }],
+    executions: [{ runId, status, version, failureClass: null }],
+  };
+}
 
 describe('a relay that reads', () => {
   interface Row {
@@ -186,7 +203,7 @@ describe('an owner that comes back after its lease', () => {
   it('and writes under its fence changes nothing', async () => {
     expect(await late.moves.move(lost, completed)).toBe('lost');
     expect(await other.moves.move(held, completed)).not.toBe('lost');
-    expect(rulesBrokenBy(await runFacts())).toEqual([]);
+    expect(rulesBrokenBy(await factsOf(runId))).toEqual([]);
   });
 
   it('and writes without the fence commits a second outcome', async () => {
@@ -201,27 +218,62 @@ describe('an owner that comes back after its lease', () => {
         [runId, lost.fence],
       );
     });
-    const told = (await runFacts()).events!;
+    const told = (await factsOf(runId)).events!;
     const second = { ...told.at(-1)!, id: randomUUID(), version: told.length + 1 };
-    const facts = { ...(await runFacts()), events: [...told, second] };
+    const facts = { ...(await factsOf(runId)), events: [...told, second] };
     expect(rulesBrokenBy(facts)).toEqual(expect.arrayContaining(['two_owners', 'ends_twice']));
   });
+});
 
-  async function runFacts(): Promise<Partial<Facts>> {
-    const { status, version } = await processors.row(runId);
-    const events = (await processors.events(runId)).map((event) => {
-      return { ...event, id: String(event.seq), runId };
-    });
-    const attempts = await processors.sql<AttemptFact>(
-      `SELECT run_id::text AS "runId", fence::text, dispatch, outcome FROM processor.attempts WHERE run_id = $1`,
+describe('a message that comes again', () => {
+  let runId: string;
+  let one: SpecProcessor;
+  beforeEach(() => {
+    [runId, one] = [randomUUID(), processors.processor('one')];
+  });
+
+  it('is found in the inbox: one claim, one outcome', async () => {
+    for (let delivery = 1; delivery <= 2; delivery += 1) await one.admit.admit(aWork({ runId }));
+    const [claim, ...others] = await one.claims.claim(5);
+    await one.moves.move(claim!, completed);
+    expect(others).toEqual([]);
+    expect(rulesBrokenBy(await factsOf(runId))).toEqual([]);
+  });
+
+  it('where no inbox is asked is carried out a second time', async () => {
+    const attempts: AttemptFact[] = [];
+    const events: EventFact[] = [];
+    const carryOut = ({ dispatch }: { readonly dispatch: number }) => {
+      const version = events.length + 1;
+      attempts.push({ runId, fence: String(version), dispatch, outcome: 'completed' });
+      const told = { runId, version, name: 'RunCompleted', status: 'completed' };
+      events.push({ ...told, id: randomUUID() });
+    };
+    for (let delivery = 1; delivery <= 2; delivery += 1) carryOut(aWork({ runId }));
+    expect(rulesBrokenBy({ attempts, events })).toEqual(['two_owners', 'ends_twice']);
+  });
+
+  it('while the run waits for its retry is stale: the run keeps its time', async () => {
+    await waitingForItsRetry();
+    await one.admit.admit(aWork({ runId }));
+    expect(await one.claims.claim(1)).toEqual([]);
+  });
+
+  it('and is admitted by the state alone, whatever its dispatch, starts the retry before its time', async () => {
+    await waitingForItsRetry();
+    await processors.sql(
+      `UPDATE processor.executions SET status = 'ready', next_attempt_at = NULL WHERE run_id = $1 AND status = 'retrying'`,
       [runId],
     );
-    return {
-      ...{ attempts, events },
-      answers: [{ key: 'k', runId }],
-      views: [{ runId, key: 'k', status, version }],
-      executions: [{ runId, status, version, failureClass: null }],
-    };
+    const [claim] = await one.claims.claim(1);
+    await one.moves.move(claim!, completed);
+    expect(rulesBrokenBy(await factsOf(runId))).toEqual(['early']);
+  });
+
+  async function waitingForItsRetry(): Promise<void> {
+    await one.admit.admit(aWork({ runId }));
+    const [claim] = await one.claims.claim(1);
+    await one.moves.move(claim!, retryLater(60_000));
   }
 });
 
@@ -278,10 +330,10 @@ it('a consumer that commits the offset before it admits loses the run that it ha
   }
 });
 
-describe('a call whose reply was lost', () => {
+describe('a call', () => {
   const request = () => aRequest({ whenUnknown: 'hold' });
 
-  it('and is held is paid once', async () => {
+  it('whose reply was lost and that is held is paid once', async () => {
     const first = request();
     gateways.simulator.addFaults([
       { match: { runId: first.runId }, fault: { kind: 'reset_after_charge' } },
@@ -293,7 +345,7 @@ describe('a call whose reply was lost', () => {
     expect(rulesBrokenBy(await billOf(first.runId))).toEqual([]);
   });
 
-  it('and is sent again as a new try is paid twice', async () => {
+  it('whose reply was lost and that is sent again as a new try is paid twice', async () => {
     const first = request();
     gateways.simulator.addFaults([
       { match: { runId: first.runId }, fault: { kind: 'reset_after_charge' } },
@@ -303,6 +355,37 @@ describe('a call whose reply was lost', () => {
     await gateway.callModel({ ...first, try: first.try + 1 }, anOwner(2n));
     expect(rulesBrokenBy(await billOf(first.runId))).toEqual(['paid_twice']);
   });
+
+  it('of two claims that stand before the same planned call only the one with the newer fence sends it', async () => {
+    expect(await chargedByTwoClaims(1n, 2n)).toEqual([]);
+  });
+
+  it('of a claim that did not raise the fence both send it', async () => {
+    expect(await chargedByTwoClaims(1n, 1n)).toEqual(['paid_twice']);
+  });
+
+  /** Both read the call as planned before either of them sends. */
+  async function chargedByTwoClaims(...fences: readonly [bigint, bigint]): Promise<Rule[]> {
+    const planned = request();
+    const gone = anOwner(1n);
+    gone.loseLease();
+    await gateways.gateway().callModel(planned, gone);
+    const both = Promise.withResolvers<void>();
+    let read = 0;
+    const around = {
+      'gateway.open_sending': async (run: () => Promise<unknown>) => {
+        const rows = await run();
+        read += 1;
+        if (read === fences.length) both.resolve();
+        await both.promise;
+        return rows;
+      },
+    };
+    await Promise.all(
+      fences.map((fence) => gateways.gateway({}, { around }).callModel(planned, anOwner(fence))),
+    );
+    return rulesBrokenBy(await billOf(planned.runId));
+  }
 
   async function billOf(runId: string): Promise<Partial<Facts>> {
     const charges = gateways.simulator.charges().charges.flatMap((charge) => {

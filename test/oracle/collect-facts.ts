@@ -40,9 +40,11 @@ export async function collectFacts(sources: Sources): Promise<Facts> {
 }
 
 export function eventOf(record: SeenRecord): EventFact {
-  const { runId, version, status } = JSON.parse(record.value?.toString() ?? '') as EventFact;
+  const data = JSON.parse(record.value?.toString() ?? '') as EventFact;
+  const { runId, version, status, occurredAt, nextAttemptAt } = data;
   return {
-    ...{ version, status },
+    ...{ version, status, ...(occurredAt && { occurredAt }) },
+    ...(nextAttemptAt && { nextAttemptAt }),
     runId: uuidOf(runId as RunId),
     id: headerOf(record, 'ce_id') ?? '',
     name: runEventNameOf(headerOf(record, 'ce_type') ?? '') ?? 'unknown',

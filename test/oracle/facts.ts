@@ -60,4 +60,8 @@ export interface EventFact {
   readonly version: number;
   readonly name: string;
   readonly status: string;
+  /** When it happened, ISO 8601. */
+  readonly occurredAt?: string;
+  /** Of a scheduled retry: when it is due. */
+  readonly nextAttemptAt?: string;
 }

@@ -99,6 +99,17 @@ const wrong: readonly (readonly [what: string, rule: Rule, change: Partial<Facts
     'view_differs',
     { views: [{ runId: 'a', key: 'k', status: 'running', version: 2 }] },
   ],
+  [
+    'a retry that began a second before it was due',
+    'early',
+    {
+      events: [
+        { ...event(1, 'RunRetryScheduled', 'retrying'), nextAttemptAt: '2026-01-01T00:00:09Z' },
+        { ...event(2, 'RunStarted', 'running'), occurredAt: '2026-01-01T00:00:08Z' },
+        completed,
+      ],
+    },
+  ],
   ['a row left in an outbox', 'unpublished', { unpublished: 1 }],
   ['a recovery that took 16 s', 'slow_recovery', { recoveriesMs: [16_000] }],
 ];

@@ -16,6 +16,7 @@ export const rules = {
   ends_twice: 'a run tells one end at most, and nothing after it',
   end_missing: 'a run that has ended has told it, once',
   out_of_order: 'the first occurrences of a run’s events are version 1 to n, in order',
+  early: 'a retry does not begin before the time that was told',
   view_differs: 'api, processor and outside consumer say the same of a run',
   unpublished: 'nothing is left in an outbox',
   slow_recovery: 'after a kill of one processor its runs go on within 15 s',
@@ -146,6 +147,12 @@ function wrongStory(runId: string, story: readonly EventFact[]): Breach[] {
     ...(ends.length > 1 || (ends.length === 1 && ends[0] !== last)
       ? [breach('ends_twice', runId, told)]
       : []),
+    ...story.flatMap(({ nextAttemptAt }, index) => {
+      const next = story[index + 1];
+      if (!nextAttemptAt || next?.name !== 'RunStarted') return [];
+      const isEarly = Date.parse(next.occurredAt ?? '') < Date.parse(nextAttemptAt);
+      return isEarly ? [breach('early', runId, `${next.occurredAt} before ${nextAttemptAt}`)] : [];
+    }),
   ];
 }
 

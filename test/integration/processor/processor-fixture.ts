@@ -50,6 +50,9 @@ export interface ToldEvent {
   readonly repeated: boolean;
   /** The data as it was published. */
   readonly data: unknown;
+  readonly occurredAt: string;
+  /** Of a scheduled retry. */
+  readonly nextAttemptAt?: string;
 }
 
 export interface ToldMessage {
@@ -232,6 +235,8 @@ function eventOf({ seq, headers, body }: OutboxRow): ToldEvent {
     usage: 'usage' in event ? event.usage : null,
     repeated: isRepeated(headersOf(headers)),
     data,
+    occurredAt: event.occurredAt,
+    ...('nextAttemptAt' in event && { nextAttemptAt: event.nextAttemptAt }),
   };
 }
 
