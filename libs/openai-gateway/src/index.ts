@@ -17,6 +17,8 @@ export type {
 export { callIdOf, type CallIdentity } from './call-id.js';
 export type { ClosedCalls } from './close-calls.js';
 export type { GatewayOptions, GatewayTiming, WebhookOptions } from './gateway-options.js';
+export { CallLedger } from './ledger/call-ledger.store.js';
+export { decideCall } from './ledger/decide-call.js';
 export { bumpFences, type RunFence } from './ledger/bump-fences.js';
 export { forgetOutputs, removeCalls } from './ledger/forget-calls.js';
 export { newestCalls, type NewestCall } from './ledger/newest-calls.js';
