@@ -175,9 +175,13 @@ export async function openProcessorFixture(): Promise<ProcessorFixture> {
       );
     },
     empty: async () => {
+      // Not TRUNCATE: for a few rows that takes ten times as long.
       await sql(
-        `TRUNCATE processor.executions, processor.check_points, processor.attempts, processor.decisions, processor.calls,
-           processor.call_stops, processor.effects, processor.outbox`,
+        `WITH runs AS (DELETE FROM processor.executions), points AS (DELETE FROM processor.check_points),
+           attempts AS (DELETE FROM processor.attempts), decisions AS (DELETE FROM processor.decisions),
+           calls AS (DELETE FROM processor.calls), stops AS (DELETE FROM processor.call_stops),
+           effects AS (DELETE FROM processor.effects)
+         DELETE FROM processor.outbox`,
       );
       await sql('UPDATE processor.lanes SET virtual_time = 0, weight = 1, paused = false');
     },
