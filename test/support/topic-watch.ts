@@ -18,7 +18,10 @@ export interface SeenRecord {
   readonly headers: IHeaders;
 }
 
-export type NewRecord = Omit<SeenRecord, 'offset'>;
+export type NewRecord = Omit<SeenRecord, 'offset'> & {
+  /** Epoch ms; counts only where senders stamp. Default: now. */
+  readonly timestamp?: string;
+};
 
 const retries = retryTopics.map(({ topic }) => topic);
 const allTopics: readonly string[] = [...Object.values(topics), ...retries];
@@ -84,11 +87,21 @@ export class TopicWatch {
       acks: -1,
       topicMessages: [...byTopic].map(([topic, batch]) => ({
         topic: this.kafka.topicName(topic),
-        messages: batch.map(({ partition, key, value, headers }) => {
-          return { partition, key, value, headers };
+        messages: batch.map(({ partition, key, value, headers, timestamp }) => {
+          return { partition, key, value, headers, ...(timestamp && { timestamp }) };
         }),
       })),
     });
+  }
+
+  /** From now on these topics take the time that senders give, instead of the broker's. */
+  async letSendersStamp(ofTopics: readonly string[]): Promise<void> {
+    const configEntries = [{ name: 'message.timestamp.type', value: 'CreateTime' }];
+    const resources = ofTopics.map((topic) => ({
+      ...{ type: kafkajs.ConfigResourceTypes.TOPIC, name: this.kafka.topicName(topic) },
+      configEntries,
+    }));
+    await this.admin.alterConfigs({ validateOnly: false, resources });
   }
 
   /** Resolves when Holdfast's own consumers have settled and committed everything that is on their topics now. */

@@ -171,7 +171,7 @@ export class LedgerScene {
     if (call.state === 'done') expect(call.output).toEqual(outputOf(call.responseId)); // (I5)
     expect(maySend).toBe(isNew && ready && !this.stopped);
     if (maySend) return this.leaves(owner, 'planned', 1);
-    const facts = { fence, whenUnknown: this.script.whenUnknown, maxSendings: 3 };
+    const facts = { fence, whenUnknown: this.script.whenUnknown, maxSendings: 3, toldWithinMs: 0 };
     const decision = decideCall(call, facts);
     if (decision.kind === 'send' || decision.kind === 'mark_unknown') owner.phase = decision;
     if (decision.kind === 'pick_up')
