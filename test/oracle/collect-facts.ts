@@ -18,7 +18,7 @@ export async function collectFacts(sources: Sources): Promise<Facts> {
   const { database, records, simulator, answers, recoveriesMs } = sources;
   const [views, executions, attempts, calls, unpublished, charges] = await Promise.all([
     database.query<ViewFact>(VIEWS),
-    database.query<ExecutionFact>(EXECUTIONS),
+    database.query<ExecutionRow>(EXECUTIONS),
     database.query<AttemptFact>(ATTEMPTS),
     database.query<CallFact>(CALLS),
     database.query<{ rows: number }>(UNPUBLISHED),
@@ -27,7 +27,9 @@ export async function collectFacts(sources: Sources): Promise<Facts> {
   return {
     ...{ answers, recoveriesMs },
     views: views.rows,
-    executions: executions.rows,
+    executions: executions.rows.map(({ failure, ...run }) => {
+      return { ...run, failureClass: failure?.class ?? null };
+    }),
     attempts: attempts.rows,
     calls: calls.rows,
     charges: charges.map(({ callId, runId }) => ({ callId: callId ?? '', runId: runId ?? '' })),
@@ -38,6 +40,11 @@ export async function collectFacts(sources: Sources): Promise<Facts> {
     unpublished: unpublished.rows[0]?.rows ?? 0,
   };
 }
+
+/** The failure as it is: SQL cannot look into JSON that holds U+0000 or half a surrogate pair. */
+type ExecutionRow = Omit<ExecutionFact, 'failureClass'> & {
+  readonly failure: { readonly class: string } | null;
+};
 
 export function eventOf(record: SeenRecord): EventFact {
   const data = JSON.parse(record.value?.toString() ?? '') as EventFact;
@@ -53,7 +60,7 @@ export function eventOf(record: SeenRecord): EventFact {
 
 const VIEWS = `SELECT id::text AS "runId", idempotency_key AS key, status, version FROM api.runs`;
 
-const EXECUTIONS = `SELECT run_id::text AS "runId", status, version, failure->>'class' AS "failureClass"
+const EXECUTIONS = `SELECT run_id::text AS "runId", status, version, failure
   FROM processor.executions`;
 
 const ATTEMPTS = `SELECT run_id::text AS "runId", fence::text, dispatch, outcome FROM processor.attempts`;
