@@ -2,7 +2,7 @@
  * What `/metrics` of both apps shows of a real flow. Real: api, processor, Postgres, Kafka. Stands in: the simulator for OpenAI.
  * Numbers that need an accident which no flow brings about are held by the specs named in `heldElsewhere`.
  */
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { topics, type RunView } from '#libs/contracts';
 import { uuidOf, type RunId } from '#libs/domain';
 import { definitionOf, metricNames, type AppName } from '#libs/metrics';
@@ -19,13 +19,18 @@ const heldElsewhere = {
 } as const;
 
 const limit = 4;
+const secret = `whsec_${randomBytes(24).toString('base64')}`;
 let flow: Flow;
 const urls: Record<AppName, string> = { api: '', processor: '' };
 /** Names with a sample that was not zero at some time. */
 const moved = new Set<string>();
 
 beforeAll(async () => {
-  const env = { API_MAX_UNFINISHED_RUNS: String(limit), API_SILENCE_MS: '2000' };
+  const env = {
+    API_MAX_UNFINISHED_RUNS: String(limit),
+    API_SILENCE_MS: '2000',
+    OPENAI_WEBHOOK_SECRET: secret,
+  };
   flow = await openFlow({ env });
   const ready = (await flow.scene.processors[0]?.ready()) ?? '';
   urls.api = flow.scene.apiUrl;
@@ -66,6 +71,15 @@ it('count a run that completes: accepted, admitted, claimed, called, paid, proje
     /holdfast_calls_total\{model="[^"]+",outcome="completed",class="none"\} 1/,
   );
   await shows('processor', /holdfast_tokens_total\{model="[^"]+",kind="output"\} [1-9]/);
+});
+
+it("count what OpenAI tells of a call's end", async () => {
+  await flow.simulator.orderWebhooks({ url: `${urls.processor}/v1/openai/webhooks`, secret });
+  const { id } = await flow.runs.ask('Who tells of it?');
+  await flow.runs.completion(id);
+  await shows('processor', 'holdfast_webhooks_total{outcome="stored"} 1');
+  await shows('processor', 'holdfast_webhook_look_ups_total{outcome="known"} 1');
+  await flow.simulator.orderWebhooks(null);
 });
 
 it('show who waits, and who is held back', async () => {
