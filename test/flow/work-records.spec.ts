@@ -62,11 +62,14 @@ it('all three are the same work: its key, its partition, its trace, its body', (
   expect(new Set(ids).size).toBe(3);
 });
 
-it('the request carries its counters, and says nothing of retries', () => {
+it('the request carries its counters and whose it is, and says nothing of retries', () => {
   const own = Object.entries(headersOf(request)).filter(([name]) => !/^ce_|^content/.test(name));
   expect(Object.fromEntries(own)).toEqual({
     'x-holdfast-dispatch': '1',
     'x-holdfast-hop': '0',
+    'x-holdfast-tenant': 'default',
+    'x-holdfast-workflow': 'answer',
+    'x-holdfast-workflow-version': '1',
     traceparent: headersOf(request).traceparent,
   });
 });
