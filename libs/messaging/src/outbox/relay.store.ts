@@ -137,12 +137,15 @@ const oldestSql = (schema: string) => `
   SELECT o.seq, (extract(epoch FROM clock_timestamp() - o.appended_at) * 1000)::float8 AS "waitedMs"
   FROM ${schema}.outbox o WHERE o.seq > $1 AND ${notHeldBack(schema)} ORDER BY o.seq LIMIT 1`;
 
-/** From the floor on, or from the first parked row: what is held back stands behind one. */
+/**
+ * From the floor on, or from the first parked row: what is held back stands behind one. `+ 0`: the first of all parked rows would
+ * else, by the mood of the planner, be looked for along the primary key, over all that is dead.
+ */
 const backlogSql = (schema: string) => `
   SELECT count(*) FILTER (WHERE sendable) AS pending, count(*) FILTER (WHERE NOT sendable) AS parked,
     (extract(epoch FROM clock_timestamp() - min(appended_at) FILTER (WHERE sendable)) * 1000)::float8 AS oldest_ms
   FROM (
     SELECT o.appended_at, ${notHeldBack(schema)} AS sendable FROM ${schema}.outbox o
-    WHERE o.seq > least($1::bigint, (SELECT min(p.seq) - 1 FROM ${schema}.outbox p WHERE p.parked_at IS NOT NULL))
+    WHERE o.seq > least($1::bigint, (SELECT min(p.seq + 0) - 1 FROM ${schema}.outbox p WHERE p.parked_at IS NOT NULL))
     ORDER BY o.seq LIMIT ${MAX_COUNTED}
   ) rows`;
