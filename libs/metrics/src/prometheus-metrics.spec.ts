@@ -34,7 +34,7 @@ describe('metrics', () => {
     expect(valueOf(text, 'holdfast_rescues_total{kind="lease_expired"}')).toBe('3');
     expect(valueOf(text, 'holdfast_run_attempts_sum{outcome="completed"}')).toBe('2');
     expect(valueOf(text, 'holdfast_leases_lost_total')).toBe('0');
-    expect(text).toContain('# TYPE holdfast_decisions_total counter');
+    expect(text).toContain('# TYPE holdfast_admissions_total counter');
     expect(text).not.toContain('holdfast_runs_accepted_total');
     expect(text).toContain('process_cpu_seconds_total');
   });

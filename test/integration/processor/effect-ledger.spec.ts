@@ -190,4 +190,13 @@ describe('a person', () => {
     expect(await two.moves.move(newer, { kind: 'cancelled' })).toBe('written');
     expect(await row()).toMatchObject({ state: 'unknown' });
   });
+
+  it('who cancels a run that nobody holds does not end it while an effect of it may be on its way', async () => {
+    await late.open(planned(), claim.fence);
+    await late.markSending(sending(claim));
+    await fixture.expire(runId);
+    await two.rescue.rescueExpired();
+    await two.admit.admit(aDecision(runId, 'cancel'));
+    expect(await fixture.row(runId)).toMatchObject({ status: 'ready', cancel_requested: true });
+  });
 });

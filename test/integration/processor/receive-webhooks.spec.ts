@@ -345,6 +345,21 @@ describe('from the lost reply to the result', () => {
     expect(await settled(sent.webhookId)).toMatchObject({ outcome: 'known' });
   });
 
+  it('processors that look at once take each one once, and not again before its time', async () => {
+    await database.query(
+      `INSERT INTO processor.webhooks (webhook_id, response_id) SELECT 'wh_many_' || n, 'resp_many' FROM generate_series(1, 40) n`,
+    );
+    const stores = [1, 2, 3].map(() => new WebhooksStore(database, 60_000));
+    const taken = (await Promise.all(stores.map((store) => store.take(15)))).flat();
+    taken.push(...(await stores[0]!.take(100)));
+    const ids = taken.map(({ webhookId }) => webhookId);
+    expect(new Set(ids).size).toBe(ids.length);
+    const { rows } = await database.query<{ looks: number }>(
+      `SELECT looks FROM processor.webhooks WHERE webhook_id LIKE 'wh_many_%'`,
+    );
+    expect(rows.map(({ looks }) => looks)).toEqual(Array<number>(40).fill(1));
+  });
+
   it('a processor that dies while it works on one leaves it to the others', async () => {
     const request = aLostReply();
     const owner = anOwner();
