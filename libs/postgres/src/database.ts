@@ -1,8 +1,8 @@
 /**
  * A pool of Postgres connections that survives what happens to Postgres.
  *
- * (D1) No error of an idle or busy connection reaches the process unhandled: the pool and every connection that
- *      is lent have an 'error' listener. Without it a restart of Postgres kills the process.
+ * (D1) No error of a connection, new, idle or busy, reaches the process unhandled: the pool and every connection have an
+ *      'error' listener. Without it a restart of Postgres kills the process.
  * (D2) A connection that failed with a connection-class error is destroyed; any other error leaves it usable.
  * (D3) A transaction ends in exactly one of: committed (resolved), not happened (rejected), or
  *      CommitOutcomeUnknownError. A COMMIT that Postgres answered with ROLLBACK is not taken for success.
@@ -75,6 +75,8 @@ export class Database implements Sql {
       }),
     });
     this.pool.on('error', (error) => options.onError?.(error)); // (D1)
+    // The pool takes its own listener away before we can put ours: an error that came with the last word of the greeting lies between.
+    this.pool.on('connect', (client) => client.on('error', () => undefined)); // (D1)
   }
 
   /** One statement on a connection of its own: it commits by itself. */

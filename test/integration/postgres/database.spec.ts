@@ -1,4 +1,9 @@
-/** Real: Postgres, and TCP through a proxy that loses what it is told to. Stands in: nothing. */
+/**
+ * Real: Postgres, and TCP through a proxy that loses what it is told to. Stands in: in one spec a server that says in one packet
+ * what Postgres says in two.
+ */
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import {
   CommitOutcomeUnknownError,
   Database,
@@ -56,6 +61,19 @@ const caught = async (promise: Promise<unknown>): Promise<unknown> =>
     () => undefined,
     (error: unknown) => error,
   );
+
+/** Authentication ok, ready for query, and FATAL 57P01 (https://www.postgresql.org/docs/current/protocol-message-formats.html). */
+const HELLO_AND_GOODBYE = Buffer.concat(
+  [
+    ['R', '\0\0\0\0'],
+    ['Z', 'I'],
+    ['E', 'SFATAL\0C57P01\0Mterminating connection\0\0'],
+  ].map(([kind, body = '']) => {
+    const length = Buffer.alloc(4);
+    length.writeInt32BE(4 + body.length);
+    return Buffer.concat([Buffer.from(kind ?? ''), length, Buffer.from(body)]);
+  }),
+);
 
 describe('values', () => {
   it('int8 is bigint: columns, counts, arrays, and as a parameter', async () => {
@@ -150,6 +168,18 @@ describe('when connections are lost', () => {
     });
     await network.close();
   });
+});
+
+it('a server that takes a connection and ends it in one breath brings nobody down', async () => {
+  const server = createServer((socket) => socket.once('data', () => socket.end(HELLO_AND_GOODBYE)));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const url = `postgres://anybody:secret@127.0.0.1:${port}/any`;
+  await using({ url, connectTimeoutMs: 2_000 }, async (database) => {
+    expect(isTransientError(await caught(database.query('SELECT 1')))).toBe(true);
+  });
+  server.close();
 });
 
 describe('a connection', () => {
