@@ -4,6 +4,7 @@ import { pauseAt } from '#libs/pause-points';
 import type { FieldLog } from '#libs/process';
 import { classifyFailure } from './classify/classify-failure.js';
 import type { CallFact } from './classify/call-fact.js';
+import type { Passage } from './gate/passage.js';
 import type { GatewayTiming, WebhookOptions } from './gateway-options.js';
 import type { CallLedger, Opening, Sending } from './ledger/call-ledger.store.js';
 import { type CallDecision, decideCall } from './ledger/decide-call.js';
@@ -26,6 +27,7 @@ export interface CallParts {
   /** null: nobody tells what became of an unknown call. */
   readonly webhooks: WebhookOptions | null;
   readonly told: ToldCalls;
+  readonly passage: Passage;
 }
 
 type Step =
@@ -55,15 +57,21 @@ export class CallInProgress {
   ) {}
 
   async carryThrough(): Promise<ModelCallOutcome> {
+    let outcome: ModelCallOutcome | null = null;
     try {
-      for (let round = 0; round < maxRounds;) {
-        const step = await this.#round();
-        if (step.kind === 'waited') continue; // it ends by the ledger's own clock
-        if (step.kind !== 'look_again') return step;
-        round += 1;
-      }
+      return (outcome = await this.#untilOutcome());
     } finally {
+      this.parts.passage.leave(outcome);
       this.#endOfWait?.();
+    }
+  }
+
+  async #untilOutcome(): Promise<ModelCallOutcome> {
+    for (let round = 0; round < maxRounds;) {
+      const step = await this.#round();
+      if (step.kind === 'waited') continue; // it ends by the ledger's own clock
+      if (step.kind !== 'look_again') return step;
+      round += 1;
     }
     throw new CallUnsettledError(this.callId);
   }
@@ -85,12 +93,12 @@ export class CallInProgress {
     return this.request.callTimeoutMs + webhooks.graceMs;
   }
 
-  /** New calls are made ready to leave in the same statement. */
+  /** New calls that may leave at once are made ready for it in the same statement. */
   async #open(): Promise<Opening> {
     const call = { ...this.request, callId: this.callId, fence: this.owner.fence };
-    const { ledger } = this.parts;
+    const { ledger, passage } = this.parts;
     pauseAt('call.opening');
-    if (this.#reasonNotToSend() === null) return ledger.openSending(call);
+    if (this.#reasonNotToSend() === null && passage.tryEnter()) return ledger.openSending(call);
     return { call: await ledger.open(call), maySend: false };
   }
 
@@ -144,13 +152,14 @@ export class CallInProgress {
   }
 
   async #send(sending: Sending): Promise<Step> {
-    const { ledger, timing } = this.parts;
+    const { ledger, passage, timing } = this.parts;
     if (sending.from === 'unknown')
       await pause(
         timing.resendPauseMs * (sending.attempt - 1) * (1 + Math.random()),
         this.owner.signal,
       );
-    const before = this.#reasonNotToSend();
+    const shut = await passage.enter(this.owner.signal);
+    const before = this.#reasonNotToSend() ?? shut;
     if (before !== null) return before;
     if (!(await ledger.markSending(sending))) return lookAgain;
     return this.#post(sending);
@@ -158,7 +167,7 @@ export class CallInProgress {
 
   /** The ledger says that it is being sent. */
   async #post(sending: Sending): Promise<Step> {
-    const { ledger, endpoint } = this.parts;
+    const { ledger, endpoint, passage } = this.parts;
     const body = buildRequest(this.request, this.callId, sending.attempt);
     const after = this.#reasonNotToSend(); // (G1)
     if (after !== null) {
@@ -166,9 +175,11 @@ export class CallInProgress {
       return after;
     }
     pauseAt('call.sending');
+    passage.sent();
     const sentAtMs = performance.now();
     const exchange = await endpoint.create(body, { timeoutMs: this.#postTimeoutMs() }); // (G2)
     pauseAt('call.replied');
+    passage.answered(exchange);
     return this.#takeReply(exchange, sending, sentAtMs);
   }
 

@@ -53,6 +53,7 @@ function tellOutcome(span: OpenSpan, outcome: ModelCallOutcome): void {
       span.set({ 'holdfast.failure.code': outcome.failure.code });
       span.fail(outcome.failure.class);
       return;
+    case 'parked':
     case 'aborted':
     case 'not_owner':
     case 'stopped':

@@ -2,10 +2,12 @@
  * One model call, as the rest of Holdfast sees it: what is asked, on whose behalf, and what came of it.
  * Nothing here knows OpenAI's wire format, and nothing here carries prompt or output text but the fields named for it.
  */
-import type { FailureClass } from '#libs/domain';
+import type { FailureClass, RunPriority, WaitingReason } from '#libs/domain';
 
 export interface ModelCallRequest {
   readonly tenant: string;
+  /** Where room is scarce, interactive calls go before those of a batch. */
+  readonly priority: RunPriority;
   /** The bare UUID of the run. */
   readonly runId: string;
   /** Position of the step in its workflow, from 0. */
@@ -48,8 +50,19 @@ export type ModelCallOutcome =
   | { readonly kind: 'not_owner' }
   /** The run is to be cancelled: nothing was sent. */
   | { readonly kind: 'stopped' }
+  /** Nothing was sent, and nothing will be for now. */
+  | ({ readonly kind: 'parked' } & ParkedCall)
   /** The owner's signal fired. The call stays open in the ledger; the next owner picks it up. */
   | { readonly kind: 'aborted' };
+
+/** The call cannot be sent now, through no fault of its own: its run gives its slot back and keeps its place. */
+export interface ParkedCall {
+  readonly reason: Extract<WaitingReason, 'outage' | 'throttled' | 'paused'>;
+  /** For people, as in "the AI service has refused our account's payment". */
+  readonly because: string;
+  /** Epoch ms; null where nobody knows. */
+  readonly untilMs: number | null;
+}
 
 export interface CompletedCall {
   readonly kind: 'completed';

@@ -19,10 +19,13 @@ import { inCallSpan } from './call-span.js';
 import { countCall } from './count-call.js';
 import { CallInProgress } from './call-in-progress.js';
 import { closeOpenCalls, type ClosedCalls } from './close-calls.js';
+import { Gates } from './gate/gates.js';
+import { Passage } from './gate/passage.js';
 import { defaultTiming, type GatewayOptions } from './gateway-options.js';
 import { CallLedger } from './ledger/call-ledger.store.js';
 import { openCallsOf } from './ledger/open-calls.js';
 import { lookUpResponse, type LookUp } from './look-up-response.js';
+import { estimateInputTokens } from './money/estimate-tokens.js';
 import type { CallOwner, ModelCallOutcome, ModelCallRequest } from './model-call.js';
 import type { OpenAiHealth } from './openai/openai-health.js';
 import { OpenAiEndpoint } from './openai/openai-endpoint.js';
@@ -35,6 +38,7 @@ export class OpenAiGateway {
   readonly #metrics: Metrics;
   readonly #endpoint: OpenAiEndpoint;
   readonly #ledger: CallLedger;
+  readonly #gate = new Gates([]);
   readonly #told = new ToldCalls();
   /** Calls that are being carried through, requests on the wire that nobody waits for any more included (G4). */
   readonly #busy = new Map<string, { readonly runId: string; readonly ended: Promise<void> }>();
@@ -148,6 +152,12 @@ export class OpenAiGateway {
       apiKey: this.#options.apiKey,
       webhooks: this.#options.webhooks ?? null,
       told: this.#told,
+      passage: new Passage(this.#gate, {
+        ...request,
+        callId,
+        account: 'default',
+        inputTokens: estimateInputTokens(request),
+      }),
     }).carryThrough();
   }
 

@@ -101,6 +101,7 @@ const inspect = (fields: object): string =>
 
 export const aRequest = (changes: Partial<ModelCallRequest> = {}): ModelCallRequest => ({
   tenant: 'default',
+  priority: 'interactive',
   runId: randomUUID(),
   step: 0,
   item: 0,

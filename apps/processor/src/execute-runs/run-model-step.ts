@@ -102,6 +102,7 @@ async function runUnit(
   const request: ModelCallRequest = {
     ...unit.prompt(),
     tenant: run.row.tenant,
+    priority: run.row.priority === 0 ? 'interactive' : 'batch',
     runId: run.row.run_id,
     step: index,
     item: unit.item,
@@ -146,6 +147,9 @@ async function callOnce(
       return abortedBy(lease);
     case 'stopped':
       lease.abort('cancel_requested');
+      return abortedBy(lease);
+    case 'parked':
+      lease.abort('released');
       return abortedBy(lease);
     case 'aborted':
       return abortedBy(lease);

@@ -1,0 +1,49 @@
+/**
+ * What stands between a call and the wire: asked before each sending, told what came of it.
+ *
+ * (D1) A pass is for one sending. Whoever enters leaves exactly once, whatever happens.
+ * (D2) Calls that are on their way or over need no gate: they are polled, picked up and read while their lane is shut.
+ */
+import type { RunPriority } from '#libs/domain';
+import type { CallFailure, ParkedCall, Usage } from '../model-call.js';
+import type { Exchange } from '../openai/exchange.js';
+
+/** What a gate knows of a call. */
+export interface GateCall {
+  readonly callId: string;
+  readonly tenant: string;
+  readonly runId: string;
+  readonly priority: RunPriority;
+  /** By name, as the settings have it. */
+  readonly account: string;
+  readonly model: string;
+  /** Estimated, from above. */
+  readonly inputTokens: number;
+  readonly maxOutputTokens: number;
+}
+
+export interface CallGate {
+  /** At once or not at all. */
+  tryEnter(call: GateCall): CallPass | null;
+  /** Waits for its turn for as long as waiting in the process makes sense. */
+  enter(call: GateCall, signal: AbortSignal): Promise<Entrance>;
+}
+
+export type Entrance =
+  | { readonly kind: 'entered'; readonly pass: CallPass }
+  | ({ readonly kind: 'parked' } & ParkedCall)
+  | { readonly kind: 'aborted' };
+
+export interface CallPass {
+  /** OpenAI's answer to the POST, or that none came. */
+  answered(exchange: Exchange): void;
+  leave(end: PassEnd): void;
+}
+
+export type PassEnd =
+  /** Nothing left: what was reserved is free again. */
+  | { readonly kind: 'not_sent' }
+  | { readonly kind: 'completed'; readonly usage: Usage }
+  | { readonly kind: 'failed'; readonly failure: CallFailure }
+  /** Its owner went, or its outcome is unknown: it may still go on at OpenAI. */
+  | { readonly kind: 'left' };

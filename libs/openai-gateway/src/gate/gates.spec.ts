@@ -1,0 +1,41 @@
+import type { CallGate, CallPass, Entrance, GateCall, PassEnd } from './call-gate.js';
+import { Gates } from './gates.js';
+
+const call: GateCall = {
+  ...{
+    callId: 'c',
+    tenant: 't',
+    runId: 'r',
+    priority: 'interactive',
+    account: 'default',
+    model: 'm',
+  },
+  ...{ inputTokens: 10, maxOutputTokens: 16 },
+};
+const parked: Entrance = { kind: 'parked', reason: 'outage', because: 'shut', untilMs: null };
+
+/** Notes who left it, and how. */
+function gate(answer: 'open' | 'shut', left: PassEnd['kind'][]): CallGate {
+  const pass: CallPass = { answered: () => undefined, leave: ({ kind }) => left.push(kind) };
+  return {
+    tryEnter: () => (answer === 'open' ? pass : null),
+    enter: () => Promise.resolve(answer === 'open' ? { kind: 'entered', pass } : parked),
+  };
+}
+
+describe('gates in a row', () => {
+  it('are entered all or none: a later one that is shut frees what the earlier ones gave', async () => {
+    const left: PassEnd['kind'][] = [];
+    const gates = new Gates([gate('open', left), gate('shut', left)]);
+    expect(gates.tryEnter(call)).toBeNull();
+    expect(left).toEqual(['not_sent']);
+    expect(await gates.enter(call, new AbortController().signal)).toEqual(parked);
+    expect(left).toEqual(['not_sent', 'not_sent']);
+  });
+
+  it('hear all of them how the call ended', () => {
+    const left: PassEnd['kind'][] = [];
+    new Gates([gate('open', left), gate('open', left)]).tryEnter(call)?.leave({ kind: 'left' });
+    expect(left).toEqual(['left', 'left']);
+  });
+});
