@@ -67,6 +67,7 @@ async function claimOnce(database: Database): Promise<string> {
             target.transaction((tx) =>
               work({
                 tx: true,
+                send: () => undefined,
                 query: (statement, values) => explain(tx, statement as Statement, values ?? []),
               }),
             )

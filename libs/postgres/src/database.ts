@@ -12,6 +12,8 @@
  *      silent), and for a transaction whose process has been paused.
  * (D6) A plan is no older than `PLANS_HOLD_MS`: a statement that was prepared while its table was empty is planned anew
  *      soon after rows have come, and not only when autovacuum gets round to its first ANALYZE.
+ * (D7) Statements whose answer nobody needs before the next one travel with it: BEGIN with the first, what is only sent with
+ *      COMMIT. One that fails takes the transaction with it: Postgres answers the COMMIT with ROLLBACK.
  */
 import pg from 'pg';
 import { columnTypes } from './column-types.js';
@@ -67,6 +69,7 @@ export class Database implements Sql {
       keepAlive: true,
       keepAliveInitialDelayMillis: 10_000,
       options: PLANNER_OPTIONS,
+      pipeline: true, // (D7)
       connectionTimeoutMillis: options.connectTimeoutMs ?? 10_000,
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
       ...(statementTimeoutMs > 0 && {
@@ -89,22 +92,23 @@ export class Database implements Sql {
 
   /**
    * BEGIN, the work, COMMIT; ROLLBACK if the work throws, and its error rises. Read committed.
-   * @throws CommitOutcomeUnknownError, TransactionRolledBackError, and whatever the work throws
+   * @throws CommitOutcomeUnknownError, TransactionRolledBackError, what a statement failed with that was only sent, and whatever
+   *   the work throws
    */
-  async transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+  async transaction<T>(work: (tx: Tx) => T | Promise<T>): Promise<T> {
     return this.lend('reuse', async (connection) => {
-      await connection.query('BEGIN');
       const tx = new OpenTransaction(connection);
       let result: T;
       try {
+        tx.send('BEGIN');
         result = await work(tx);
       } catch (error) {
         tx.end();
         await rollBack(connection);
-        throw error;
+        throw (await tx.failure()) ?? error;
       }
       tx.end();
-      await commit(connection); // (D3)
+      await commit(connection, tx); // (D3)
       return result;
     });
   }
@@ -188,6 +192,7 @@ class LentConnection implements Sql {
 
 class OpenTransaction implements Tx {
   readonly tx = true;
+  private readonly sent: Promise<unknown>[] = [];
   private ended = false;
 
   constructor(private readonly connection: LentConnection) {}
@@ -200,20 +205,40 @@ class OpenTransaction implements Tx {
     return this.connection.query<Row>(statement, values);
   }
 
+  send(statement: string | Statement, values?: readonly unknown[]): void {
+    if (this.ended) throw new TransactionEndedError();
+    const answer = this.connection.run(statement, values);
+    answer.catch(() => undefined); // told by failure()
+    this.sent.push(answer);
+  }
+
   end(): void {
     this.ended = true;
   }
+
+  /** Of the statements that were only sent: what Postgres refused the first with. What came after it failed because of it. */
+  async failure(): Promise<Error | null> {
+    for (const answer of await Promise.allSettled(this.sent)) {
+      if (answer.status === 'fulfilled' || isConnectionSpoiled(answer.reason)) continue;
+      return answer.reason as Error;
+    }
+    return null;
+  }
 }
 
-async function commit(connection: LentConnection): Promise<void> {
-  let answer: pg.QueryResult;
+async function commit(connection: LentConnection, tx: OpenTransaction): Promise<void> {
+  let answer: pg.QueryResult | null = null;
+  let lost: unknown = null;
   try {
     answer = await connection.run('COMMIT');
   } catch (error) {
     // An error that Postgres answered with (a deferred constraint) says "not happened"; a lost answer says nothing.
-    throw isConnectionSpoiled(error) ? new CommitOutcomeUnknownError(error) : error;
+    lost = isConnectionSpoiled(error) ? new CommitOutcomeUnknownError(error) : error;
   }
-  if (answer.command === 'ROLLBACK') throw new TransactionRolledBackError();
+  const failure = await tx.failure();
+  if (failure !== null) throw failure;
+  if (lost !== null) throw lost as Error;
+  if (answer?.command === 'ROLLBACK') throw new TransactionRolledBackError();
 }
 
 /** Where ROLLBACK itself fails the connection is destroyed, and Postgres rolls back: the work's error matters more. */

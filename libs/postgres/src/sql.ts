@@ -24,6 +24,8 @@ export interface Sql {
 
 export interface Tx extends Sql {
   readonly tx: true;
+  /** For a statement whose answer nobody needs: it travels with the next one, or with COMMIT. If it fails, so does the transaction. */
+  send(statement: string | Statement, values?: readonly unknown[]): void;
 }
 
 /** A statement that each connection prepares once, by name. Make it with `statement()`. */

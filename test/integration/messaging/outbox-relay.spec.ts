@@ -106,7 +106,8 @@ it('publishes nothing of a transaction that rolled back', async () => {
   relay().start();
   await expect(
     outbox.database.transaction(async (tx) => {
-      await outbox.outbox.append(tx, [event('run-1', 1)]);
+      outbox.outbox.append(tx, [event('run-1', 1)]);
+      await tx.query('SELECT 1'); // it has been written
       throw new Error('changed my mind');
     }),
   ).rejects.toThrow('changed my mind');
@@ -130,11 +131,15 @@ it('keeps the order of each key over many transactions and batches', async () =>
 it('finds a row whose transaction commits after higher numbers were published', async () => {
   const publisher = relay();
   publisher.start();
+  const drawn = Promise.withResolvers<void>();
   const release = Promise.withResolvers<void>();
   const slow = outbox.database.transaction(async (tx) => {
-    await outbox.outbox.append(tx, [event('slow', 1)]);
+    outbox.outbox.append(tx, [event('slow', 1)]);
+    await tx.query('SELECT 1'); // behind it: its seq is drawn
+    drawn.resolve();
     await release.promise;
   });
+  await drawn.promise;
   await append([event('quick', 1)]);
   await seen.reaches(1);
   // Long enough for the read floor to be sampled several times while the lower seq is still uncommitted.

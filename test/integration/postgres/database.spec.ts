@@ -267,6 +267,32 @@ describe('a transaction', () => {
     expect((await admin.query('SELECT FROM deferred')).rowCount).toBe(0);
   });
 
+  it('keeps nothing where a statement failed that was only sent, and says what failed', () =>
+    using({}, async (database) => {
+      const doubled = database.transaction(async (tx) => {
+        await tx.query(`INSERT INTO notes VALUES (1, 'kept?')`);
+        tx.send(`INSERT INTO notes VALUES (1, 'twice')`);
+        tx.send(`INSERT INTO notes VALUES (2, 'behind it')`);
+      });
+      expect(await caught(doubled)).toMatchObject({ code: '23505' });
+      const goingOn = database.transaction(async (tx) => {
+        tx.send(`INSERT INTO notes VALUES (3, NULL), (3, NULL)`);
+        await tx.query('SELECT 1');
+      });
+      expect(await caught(goingOn)).toMatchObject({ code: '23505' });
+      expect(await notes()).toEqual([]);
+    }));
+
+  it('commits what was only sent, in its order', () =>
+    using({ maxConnections: 1 }, async (database) => {
+      await database.transaction((tx) => {
+        tx.send(`INSERT INTO notes VALUES (1, 'first')`);
+        tx.send(`UPDATE notes SET text = 'then' WHERE id = 1 AND text = 'first'`);
+      });
+      const { rows } = await admin.query('SELECT text FROM notes');
+      expect(rows).toEqual([{ text: 'then' }]);
+    }));
+
   it('runs nothing after its end', async () => {
     const kept = await admin.transaction(async (tx) => tx);
     await expect(kept.query('INSERT INTO notes VALUES (1)')).rejects.toThrow(TransactionEndedError);

@@ -89,7 +89,7 @@ export class DecisionsStore {
     await tx.query(MARK, [tenant, runUuid, decision]);
     const decided = { id, tenant, runUuid, decision, reason, resultRef, commandId };
     const facts = { messageId: uuidv7(), now, traceparent: wish.traceparent };
-    await this.outbox.append(tx, [
+    this.outbox.append(tx, [
       ...requestNeeded(run, decision, facts), // (K3)
       decisionMessage(decided, facts),
     ]);

@@ -72,7 +72,7 @@ export class SilentRunsStore {
       ); // (S2)
       const now = new Date();
       await tx.query(NOTE_RUNS, [silent.map(({ tenant }) => tenant), silent.map(({ id }) => id)]);
-      await this.outbox.append(
+      this.outbox.append(
         tx,
         silent.map((run) =>
           requestMessage(run, { messageId: uuidv7(), now, seenVersion: run.version }),
@@ -99,7 +99,7 @@ export class SilentRunsStore {
         silent.map(({ runUuid }) => runUuid),
         silent.map(({ id }) => id),
       ]);
-      await this.outbox.append(
+      this.outbox.append(
         tx,
         silent.map((decision) => {
           const { version: seenVersion } = decision;

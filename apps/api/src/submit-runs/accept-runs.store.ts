@@ -69,7 +69,7 @@ export class AcceptRunsStore {
   private async write(tx: Tx, runs: readonly NewRun[]): Promise<Acceptance[]> {
     const inserted = await insert(tx, runs);
     const fresh = runs.filter(({ row }) => inserted.has(row.id));
-    await this.outbox.append(
+    this.outbox.append(
       tx,
       fresh.map(({ requested }) => requested),
     ); // (A2)

@@ -69,7 +69,7 @@ export class RefusedCommandsStore {
     const fresh = new Set(rows.map(({ id }) => id));
     const now = new Date();
     const letters = refused.map((command) => deadLetterOf(command, now));
-    await this.outbox.append(
+    this.outbox.append(
       tx,
       letters.filter(({ message }) => fresh.has(message.id)),
     );

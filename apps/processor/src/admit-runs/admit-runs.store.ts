@@ -229,7 +229,7 @@ async function hop(
 ): Promise<void> {
   if (works.length === 0) return;
   const { rows } = await tx.query<ExecutionRow>(HOP, [works.map((work) => work.runId)]);
-  await outbox.append(
+  outbox.append(
     tx,
     rows.map((row) => retryMessage(row, now)),
   );

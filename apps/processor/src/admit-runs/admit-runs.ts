@@ -58,9 +58,11 @@ export class AdmitRuns {
         return this.bury(refusedRecord(message, 'row_refused', ROW_REFUSED));
       case 'foreign':
         return this.bury(refusedRecord(message, 'tenant_mismatch', TENANT_MISMATCH));
-      case 'insert_forgotten':
       case 'insert':
       case 'make_ready':
+        this.tools.onReady();
+        return;
+      case 'insert_forgotten':
       case 'sent_on':
         this.tools.onReady();
         this.tools.relay.hint();

@@ -75,7 +75,7 @@ export async function applyDecisions(
   if (decisions.length === 0) return [];
   const stored = await findDecisions(tx, decisions);
   const known = new Map(stored.map((each) => [each.runId, each]));
-  await outbox.append(
+  outbox.append(
     tx,
     stored.flatMap(({ answered }) => (answered === null ? [] : [asRepeat(answered)])),
   );

@@ -16,7 +16,8 @@ import { statement, uuidv7, type Database, type Tx } from '#libs/postgres';
 import { FIRST_FENCE, NO_USAGE, runEventMessage, type ExecutionRow } from '../schema/index.js';
 import type { Claim } from './claim.js';
 
-const MAX_CLAIM = 64;
+/** Runs that one claim takes at most. */
+export const MAX_CLAIM = 64;
 const MAX_LANES = 64;
 const CATCH_UP = 10;
 
@@ -52,11 +53,11 @@ export class ClaimRunsStore {
 
   private async record(tx: Tx, rows: readonly ClaimedRow[]): Promise<void> {
     const hadOwners = rows.filter(({ fence }) => fence > FIRST_FENCE); // the others have no calls
-    await bumpFences(
+    bumpFences(
       tx,
       hadOwners.map((row) => ({ runId: row.run_id, fence: row.fence })),
     );
-    await this.outbox.append(
+    this.outbox.append(
       tx,
       rows.map((row) =>
         runEventMessage('RunStarted', row, {

@@ -90,7 +90,6 @@ const LEASE_MARGIN_MS = 2_000;
             random: Math.random,
           },
           slots: settings.runSlots,
-          onClaimed: () => relay.hint(),
           log,
         }),
     },

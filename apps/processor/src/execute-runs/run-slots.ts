@@ -4,13 +4,15 @@
  * (R1) A slot is held from the claim to the last write of a run.
  * (R2) Woken by whatever makes a run ready in this process, by a slot that becomes free while more may wait, and by a poll:
  *      hints may be lost, and other processes make runs ready too.
+ * (R3) A claim that got less than it asked for has most likely emptied the lanes: the next look comes a little later.
+ * (R4) What a claim has to tell (RunStarted) waits for the relay's next look: a quick run tells of its start and its end at once.
  */
 import { performance } from 'node:perf_hooks';
 import { pauseAt } from '#libs/pause-points';
 import type { FieldLog } from '#libs/process';
 import { aboutRun } from '../schema/index.js';
 import { fenceBefore } from './attempts.store.js';
-import type { ClaimRunsStore } from './claim-runs.store.js';
+import { MAX_CLAIM, type ClaimRunsStore } from './claim-runs.store.js';
 import type { Claim } from './claim.js';
 import { executeRun } from './execute-run.js';
 import type { ExecuteTools } from './execute-tools.js';
@@ -18,14 +20,13 @@ import type { Keeper, Lease } from './keeper.js';
 import { inRunSpan } from './trace-run.js';
 
 const POLL_MS = 500;
+const LOOK_AGAIN_MS = 20;
 
 export interface RunSlotsOptions {
   readonly store: ClaimRunsStore;
   readonly keeper: Keeper;
   readonly tools: ExecuteTools;
   readonly slots: number;
-  /** Events were written. */
-  readonly onClaimed: () => void;
   readonly log: FieldLog;
 }
 
@@ -74,13 +75,16 @@ export class RunSlots {
     const { slots, log } = this.options;
     while (!signal.aborted) {
       this.woken = false;
+      const wanted = slots - this.working.size;
       let claimed = 0;
       try {
-        claimed = await this.claim(slots - this.working.size);
+        claimed = await this.claim(wanted);
       } catch (error) {
         log.warn({ error }, 'claiming failed; trying again');
       }
-      if (claimed === 0 || this.working.size >= slots) await this.untilWoken(signal); // (R2)
+      if (this.working.size >= slots || claimed === 0)
+        await this.untilWoken(POLL_MS, signal); // (R2)
+      else if (claimed < Math.min(wanted, MAX_CLAIM)) await this.untilWoken(LOOK_AGAIN_MS, signal); // (R3)
     }
   }
 
@@ -91,7 +95,6 @@ export class RunSlots {
     this.moreMayWait = claims.length > 0;
     for (const claim of claims) this.work(claim, sentAtMs);
     this.options.tools.metrics.add('holdfast_runs_claimed_total', {}, claims.length);
-    if (claims.length > 0) this.options.onClaimed();
     return claims.length;
   }
 
@@ -122,10 +125,10 @@ export class RunSlots {
     }
   }
 
-  private untilWoken(signal: AbortSignal): Promise<void> {
+  private untilWoken(maxWaitMs: number, signal: AbortSignal): Promise<void> {
     if (this.woken || signal.aborted) return Promise.resolve();
     return new Promise((resolve) => {
-      const timer = setTimeout(() => this.wake(), POLL_MS);
+      const timer = setTimeout(() => this.wake(), maxWaitMs);
       this.wake = () => {
         clearTimeout(timer);
         this.wake = () => undefined;

@@ -126,14 +126,14 @@ export async function changeExecutions(
   const byRun = new Map(changes.map((change) => [change.runId, change]));
   const changed = rows.map((row) => ({ row, change: byRun.get(row.run_id)! }));
   const left = changed.filter(({ row, change }) => leavesOwner(change, row));
-  await bumpFences(
+  bumpFences(
     tx,
     left.map(({ row }) => ({ runId: row.run_id, fence: row.fence })),
   );
   const usage = await usageOfEnded(tx, changed);
   const answered = changed.flatMap(({ row, change }) => answersOf(row, change));
   await recordAnswers(tx, answered);
-  await outbox.append(
+  outbox.append(
     tx,
     changed.flatMap(({ row, change }) => [
       ...answered.filter(({ answer }) => answer.runId === row.run_id).map(({ message }) => message),
@@ -163,7 +163,7 @@ export async function answerDecisions(
     return answersOf(row, { ...unchanged(row), answers: own });
   });
   await recordAnswers(tx, answered);
-  await outbox.append(
+  outbox.append(
     tx,
     answered.map(({ message }) => message),
   );

@@ -32,7 +32,7 @@ export async function repeatNewestEvents(
     tx,
     answers.map((row) => ({ runId: row.run_id, decisionId: row.newest_event_id })),
   );
-  await outbox.append(
+  outbox.append(
     tx,
     [
       ...changes.map((row) =>

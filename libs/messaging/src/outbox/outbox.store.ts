@@ -45,12 +45,12 @@ export class Outbox {
    * messages are about, or two transactions on one run can publish in the wrong order.
    * @throws OutboxMessageTooLargeError, MessageInvalidError: before anything is written
    */
-  async append(tx: Tx, messages: readonly OutboxMessage[]): Promise<void> {
+  append(tx: Tx, messages: readonly OutboxMessage[]): void {
     if (messages.length === 0) return;
     const rows = messages.map((message) => this.encode(message));
     const headers = packBytes(rows.map((row) => row.headers));
     const bodies = packBytes(rows.map((row) => row.body));
-    await tx.query(this.insert, [
+    tx.send(this.insert, [
       rows.map(({ topic }) => topic),
       rows.map(({ key }) => key),
       ...[headers.bytes, headers.starts, headers.sizes],

@@ -12,7 +12,7 @@ export interface RunFence {
  * Raises the fence of every planned and open call of these runs. Belongs into the transaction that claims, releases or
  * rescues them: afterwards the old owner can still write down what he learns, but send nothing.
  */
-export async function bumpFences(tx: Tx, runs: readonly RunFence[]): Promise<void> {
+export function bumpFences(tx: Tx, runs: readonly RunFence[]): void {
   if (runs.length === 0) return;
-  await tx.query(raiseFences, [runs.map((run) => run.runId), runs.map((run) => run.fence)]);
+  tx.send(raiseFences, [runs.map((run) => run.runId), runs.map((run) => run.fence)]);
 }
