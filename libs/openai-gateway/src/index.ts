@@ -14,6 +14,9 @@ export type {
   ModelOutput,
   Usage,
 } from './model-call.js';
+export { breakerEffects, type BreakerEffect } from './classify/breaker-effect.js';
+export { classificationTable, type ClassificationRow } from './classify/classification-table.js';
+export { pollFaults, type PollFaultRow } from './classify/poll-faults.js';
 export { callIdOf, type CallIdentity } from './call-id.js';
 export type { ClosedCalls } from './close-calls.js';
 export type { GatewayOptions, GatewayTiming, WebhookOptions } from './gateway-options.js';

@@ -3,6 +3,7 @@
  * Nothing here knows OpenAI's wire format, and nothing here carries prompt or output text but the fields named for it.
  */
 import type { FailureClass, RunPriority, WaitingReason } from '#libs/domain';
+import type { BreakerEffect } from './classify/breaker-effect.js';
 
 export interface ModelCallRequest {
   readonly tenant: string;
@@ -94,6 +95,8 @@ export interface CallFailure {
   /** A minimum that OpenAI asked for, not a suggestion. */
   readonly retryAfterMs: number | null;
   readonly paid: 'no' | 'maybe' | 'yes';
+  /** What it says about the calls that come after it. */
+  readonly breaker: BreakerEffect;
 }
 
 export interface Usage {

@@ -51,6 +51,8 @@ export const logFields = {
   run: 'text',
   httpStatus: 'number',
   paid: 'word',
+  /** What a failure does to the calls that come after it. */
+  breaker: 'word',
   retryAfterMs: 'number',
   // HTTP
   /** Of a webhook's receiver. */

@@ -303,5 +303,5 @@ const usage: Usage = {
 
 const failed: CallFailure = {
   ...{ class: 'server_error', code: 'x', httpStatus: 500, requestId: null, responseId: null },
-  ...{ message: 'x', retryAfterMs: null, paid: 'maybe' },
+  ...{ message: 'x', retryAfterMs: null, paid: 'maybe', breaker: 'transient' },
 };

@@ -1,9 +1,11 @@
 import fc from 'fast-check';
-import { failureClasses } from '#libs/domain';
+import { failureClasses, type FailureClass } from '#libs/domain';
+import { breakerEffects, type BreakerEffect } from './breaker-effect.js';
 import type { CallFact, RefusedRequest } from './call-fact.js';
 import { classifyFailure, findRow } from './classify-failure.js';
 import { classificationTable } from './classification-table.js';
 
+type Paid = ReturnType<typeof classifyFailure>['paid'];
 const context = { nowMs: 0, sentTexts: [] };
 const refused = (status: number, changes: Partial<RefusedRequest> = {}): RefusedRequest => ({
   kind: 'refused',
@@ -34,97 +36,161 @@ const tooLarge =
   'Request too large for gpt-5.2 on tokens per min (TPM): Limit 30000, Requested 45000.';
 const ids = { responseId: 'resp_1', requestId: null };
 
-const facts: [string, CallFact, string, string][] = [
-  ['nothing left', noAnswer(false), 'not_sent', 'no'],
-  ['left, no answer', noAnswer(true), 'outcome_unknown', 'maybe'],
-  ["502 of a proxy's own", refused(502, { isOpenAis: false }), 'outcome_unknown', 'maybe'],
-  ['520 of Cloudflare', refused(520, { isOpenAis: false }), 'outcome_unknown', 'maybe'],
-  ['503 of nobody known', refused(503, { isOpenAis: false }), 'outcome_unknown', 'maybe'],
-  ['408', refused(408), 'outcome_unknown', 'maybe'],
-  ['sender died', { kind: 'sender_died' }, 'outcome_unknown', 'maybe'],
-  ['response gone', { kind: 'response_gone', ...ids }, 'expired', 'yes'],
-  ['model_not_found, 404', withCode(404, 'model_not_found'), 'configuration', 'no'],
-  ['model_not_found, 403', withCode(403, 'model_not_found'), 'configuration', 'no'],
-  ['model_not_found, 400', withCode(400, 'model_not_found'), 'configuration', 'no'],
-  ['data residency', withCode(401, 'data_residency_mismatch'), 'configuration', 'no'],
-  ['no quota, 429', withCode(429, 'insufficient_quota'), 'billing', 'no'],
-  ['no credit, 403', withCode(403, 'credit_balance_exhausted'), 'billing', 'no'],
-  ['hard limit, 400', withCode(400, 'billing_hard_limit_reached'), 'billing', 'no'],
-  ['401', withCode(401, 'invalid_api_key'), 'authorization', 'no'],
+const facts: [string, CallFact, FailureClass, Paid, BreakerEffect][] = [
+  ['nothing left', noAnswer(false), 'not_sent', 'no', 'transient'],
+  ['left, no answer', noAnswer(true), 'outcome_unknown', 'maybe', 'transient'],
+  [
+    "502 of a proxy's own",
+    refused(502, { isOpenAis: false }),
+    'outcome_unknown',
+    'maybe',
+    'transient',
+  ],
+  [
+    '520 of Cloudflare',
+    refused(520, { isOpenAis: false }),
+    'outcome_unknown',
+    'maybe',
+    'transient',
+  ],
+  [
+    '503 of nobody known',
+    refused(503, { isOpenAis: false }),
+    'outcome_unknown',
+    'maybe',
+    'transient',
+  ],
+  ['408', refused(408), 'outcome_unknown', 'maybe', 'transient'],
+  ['sender died', { kind: 'sender_died' }, 'outcome_unknown', 'maybe', 'none'],
+  ['response gone', { kind: 'response_gone', ...ids }, 'expired', 'yes', 'none'],
+  ['model_not_found, 404', withCode(404, 'model_not_found'), 'configuration', 'no', 'latch_model'],
+  ['model_not_found, 403', withCode(403, 'model_not_found'), 'configuration', 'no', 'latch_model'],
+  ['model_not_found, 400', withCode(400, 'model_not_found'), 'configuration', 'no', 'latch_model'],
+  [
+    'data residency',
+    withCode(401, 'data_residency_mismatch'),
+    'configuration',
+    'no',
+    'latch_model',
+  ],
+  [
+    'service tier not allowed',
+    refused(400, { code: 'invalid_value', param: 'service_tier' }),
+    ...(['configuration', 'no', 'latch_model'] as const),
+  ],
+  [
+    'service tier not allowed, by its message',
+    refused(403, { message: "service_tier 'priority' is not available for this project." }),
+    ...(['configuration', 'no', 'latch_model'] as const),
+  ],
+  ['no quota, 429', withCode(429, 'insufficient_quota'), 'billing', 'no', 'latch_account'],
+  ['no credit, 403', withCode(403, 'credit_balance_exhausted'), 'billing', 'no', 'latch_account'],
+  [
+    'hard limit, 400',
+    withCode(400, 'billing_hard_limit_reached'),
+    'billing',
+    'no',
+    'latch_account',
+  ],
+  ['401', withCode(401, 'invalid_api_key'), 'authorization', 'no', 'latch_account'],
   [
     '403, code unknown',
     withCode(403, 'unsupported_country_region_territory'),
     'authorization',
     'no',
+    'latch_account',
   ],
-  ['403, no code', refused(403), 'authorization', 'no'],
-  ['too long', withCode(400, 'context_length_exceeded'), 'too_large', 'no'],
+  ['403, no code', refused(403), 'authorization', 'no', 'latch_account'],
+  ['too long', withCode(400, 'context_length_exceeded'), 'too_large', 'no', 'none'],
   [
     '429 too large',
     refused(429, { code: 'rate_limit_exceeded', message: tooLarge }),
     'too_large',
     'no',
+    'none',
   ],
   [
     '429 that asks for more than the limit',
     refused(429, { message: 'TPM: Limit 30000, Used 0, Requested 30001.' }),
     'too_large',
     'no',
+    'none',
   ],
   [
     '429 that would fit later',
     refused(429, { message: 'TPM: Limit 30000, Used 29999, Requested 500.' }),
     'throttled',
     'no',
+    'shrink_bucket',
   ],
-  ['policy', withCode(400, 'content_policy_violation'), 'policy', 'maybe'],
-  ['invalid prompt', withCode(400, 'invalid_prompt'), 'policy', 'maybe'],
-  ['locked, 400', withCode(400, 'conversation_locked'), 'contended', 'no'],
-  ['409', refused(409), 'contended', 'no'],
-  ['429 rate limit', withCode(429, 'rate_limit_exceeded'), 'throttled', 'no'],
-  ['429, code unknown', withCode(429, 'something_new'), 'throttled', 'no'],
-  ['429 slow down', withCode(429, 'slow_down'), 'overloaded', 'no'],
-  ['429 flex', withCode(429, 'resource_unavailable'), 'overloaded', 'no'],
-  ['503 overloaded', withCode(503, 'server_is_overloaded'), 'overloaded', 'no'],
-  ['400', refused(400), 'invalid_request', 'no'],
-  ['404 on POST', refused(404), 'invalid_request', 'no'],
-  ['413', refused(413), 'invalid_request', 'no'],
-  ['422', refused(422), 'invalid_request', 'no'],
-  ['418, unknown', refused(418, { isOpenAis: false }), 'invalid_request', 'no'],
-  ['301', refused(301, { isOpenAis: false }), 'configuration', 'no'],
-  ['500', refused(500), 'server_error', 'no'],
-  ['503', refused(503), 'server_error', 'no'],
-  ['599, unknown', withCode(599, 'whatever'), 'server_error', 'no'],
-  ['failed: server_error', failedWith('server_error'), 'server_error', 'maybe'],
-  ['failed: rate limit', failedWith('rate_limit_exceeded'), 'throttled', 'maybe'],
-  ['failed: no quota', failedWith('insufficient_quota'), 'billing', 'no'],
-  ['failed: too long', failedWith('context_length_exceeded'), 'too_large', 'no'],
-  ['failed: overloaded', failedWith('server_is_overloaded'), 'overloaded', 'no'],
-  ['failed: prompt', failedWith('invalid_prompt'), 'policy', 'maybe'],
-  ['failed: bio policy', failedWith('bio_policy'), 'policy', 'maybe'],
-  ['failed: vector store', failedWith('vector_store_timeout'), 'server_error', 'maybe'],
-  ['failed: image', failedWith('invalid_base64_image'), 'invalid_request', 'maybe'],
-  ['failed: image policy', failedWith('image_content_policy_violation'), 'policy', 'maybe'],
-  ['failed: no code', failedWith(null), 'server_error', 'maybe'],
+  ['policy', withCode(400, 'content_policy_violation'), 'policy', 'maybe', 'none'],
+  ['invalid prompt', withCode(400, 'invalid_prompt'), 'policy', 'maybe', 'none'],
+  ['locked, 400', withCode(400, 'conversation_locked'), 'contended', 'no', 'none'],
+  ['409', refused(409), 'contended', 'no', 'none'],
+  ['429 rate limit', withCode(429, 'rate_limit_exceeded'), 'throttled', 'no', 'shrink_bucket'],
+  ['429, code unknown', withCode(429, 'something_new'), 'throttled', 'no', 'shrink_bucket'],
+  ['429 slow down', withCode(429, 'slow_down'), 'overloaded', 'no', 'aimd'],
+  ['429 flex', withCode(429, 'resource_unavailable'), 'overloaded', 'no', 'aimd'],
+  ['503 overloaded', withCode(503, 'server_is_overloaded'), 'overloaded', 'no', 'aimd'],
+  ['400', refused(400), 'invalid_request', 'no', 'none'],
+  ['404 on POST', refused(404), 'invalid_request', 'no', 'none'],
+  ['413', refused(413), 'invalid_request', 'no', 'none'],
+  ['422', refused(422), 'invalid_request', 'no', 'none'],
+  ['418, unknown', refused(418, { isOpenAis: false }), 'invalid_request', 'no', 'none'],
+  ['301', refused(301, { isOpenAis: false }), 'configuration', 'no', 'latch_account'],
+  ['500', refused(500), 'server_error', 'no', 'transient'],
+  ['503', refused(503), 'server_error', 'no', 'transient'],
+  ['599, unknown', withCode(599, 'whatever'), 'server_error', 'no', 'transient'],
+  ['failed: server_error', failedWith('server_error'), 'server_error', 'maybe', 'transient'],
+  ['failed: rate limit', failedWith('rate_limit_exceeded'), 'throttled', 'maybe', 'shrink_bucket'],
+  ['failed: no quota', failedWith('insufficient_quota'), 'billing', 'no', 'latch_account'],
+  ['failed: too long', failedWith('context_length_exceeded'), 'too_large', 'no', 'none'],
+  ['failed: overloaded', failedWith('server_is_overloaded'), 'overloaded', 'no', 'aimd'],
+  ['failed: prompt', failedWith('invalid_prompt'), 'policy', 'maybe', 'none'],
+  ['failed: bio policy', failedWith('bio_policy'), 'policy', 'maybe', 'none'],
+  [
+    'failed: vector store',
+    failedWith('vector_store_timeout'),
+    'server_error',
+    'maybe',
+    'transient',
+  ],
+  ['failed: image', failedWith('invalid_base64_image'), 'invalid_request', 'maybe', 'none'],
+  ['failed: image policy', failedWith('image_content_policy_violation'), 'policy', 'maybe', 'none'],
+  ['failed: no code', failedWith(null), 'server_error', 'maybe', 'transient'],
   [
     'incomplete',
     { kind: 'incomplete_response', reason: 'max_output_tokens', ...ids },
     'partial_output',
     'yes',
+    'none',
   ],
-  ['deadline', { kind: 'deadline_passed', cancelConfirmed: true, ...ids }, 'timeout', 'maybe'],
+  [
+    'deadline',
+    { kind: 'deadline_passed', cancelConfirmed: true, ...ids },
+    'timeout',
+    'maybe',
+    'transient',
+  ],
   [
     'deadline, no cancel',
     { kind: 'deadline_passed', cancelConfirmed: false, ...ids },
     'outcome_unknown',
     'maybe',
+    'transient',
   ],
-  ['cancelled elsewhere', { kind: 'cancelled_elsewhere', ...ids }, 'server_error', 'maybe'],
-  ['cancelled with its run', { kind: 'cancelled_on_request', ...ids }, 'cancelled', 'maybe'],
+  ['cancelled elsewhere', { kind: 'cancelled_elsewhere', ...ids }, 'server_error', 'maybe', 'none'],
+  [
+    'cancelled with its run',
+    { kind: 'cancelled_on_request', ...ids },
+    'cancelled',
+    'maybe',
+    'none',
+  ],
 ];
 
-it.each(facts)('%s', (_, fact, failureClass, paid) => {
-  expect(classifyFailure(fact, context)).toMatchObject({ class: failureClass, paid });
+it.each(facts)('%s', (_, fact, failureClass, paid, breaker) => {
+  expect(classifyFailure(fact, context)).toMatchObject({ class: failureClass, paid, breaker });
 });
 
 it('each row of the table is reached by some fact: none hides behind an earlier one', () => {
@@ -134,24 +200,58 @@ it('each row of the table is reached by some fact: none hides behind an earlier 
   );
 });
 
-const anyRefusal = fc.record({
-  kind: fc.constant('refused' as const),
-  status: fc.integer({ min: 300, max: 999 }),
-  isOpenAis: fc.boolean(),
-  code: fc.option(fc.string()),
-  param: fc.option(fc.string()),
-  message: fc.string(),
-  headers: fc.constant(new Headers()),
-  requestId: fc.option(fc.string()),
-});
+const anyText = fc.oneof(
+  fc.string({ unit: 'binary' }),
+  fc.constantFrom('', 'rate_limit_exceeded', 'x'),
+);
+const anyIds = { responseId: anyText, requestId: fc.option(anyText) };
+const anyHeaders = fc
+  .dictionary(
+    fc.constantFrom('retry-after', 'retry-after-ms', 'x-ratelimit-reset-tokens'),
+    fc.stringMatching(/^[ -~]*$/),
+  )
+  .map((values) => new Headers(values));
+const anyFact: fc.Arbitrary<CallFact> = fc.oneof(
+  fc.record({
+    kind: fc.constant('no_answer' as const),
+    ...{ requestLeft: fc.boolean(), cause: anyText, httpStatus: fc.option(fc.nat(999)) },
+    requestId: fc.option(anyText),
+  }),
+  fc.record({
+    kind: fc.constant('refused' as const),
+    status: fc.integer({ min: 300, max: 999 }),
+    isOpenAis: fc.boolean(),
+    ...{ code: fc.option(anyText), param: fc.option(anyText), message: anyText },
+    headers: anyHeaders,
+    requestId: fc.option(anyText),
+  }),
+  fc.record({
+    ...{ kind: fc.constant('failed_response' as const), code: fc.option(anyText), ...anyIds },
+  }),
+  fc.record({
+    ...{ kind: fc.constant('incomplete_response' as const), reason: fc.option(anyText), ...anyIds },
+  }),
+  fc.record({
+    ...{ kind: fc.constant('deadline_passed' as const), cancelConfirmed: fc.boolean(), ...anyIds },
+  }),
+  fc.record({
+    kind: fc.constantFrom('response_gone', 'cancelled_elsewhere', 'cancelled_on_request'),
+    ...anyIds,
+  }),
+  fc.constant({ kind: 'sender_died' as const }),
+);
 
-it('every answer has a class, whatever OpenAI invents', () => {
+it('every fact has a class and an effect, whatever OpenAI invents; a wait is finite and no longer than a day', () => {
   fc.assert(
-    fc.property(anyRefusal, (fact) => {
+    fc.property(anyFact, (fact) => {
       const failure = classifyFailure(fact, context);
       expect(failureClasses).toContain(failure.class);
+      expect(breakerEffects).toContain(failure.breaker);
       expect(Buffer.byteLength(failure.message)).toBeLessThanOrEqual(1_024);
+      expect(failure.retryAfterMs ?? 0).toBeGreaterThanOrEqual(0);
+      expect(failure.retryAfterMs ?? 0).toBeLessThanOrEqual(86_400_000);
     }),
+    { numRuns: 1_000 },
   );
 });
 

@@ -23,6 +23,7 @@ export function classifyFailure(fact: CallFact, context: ClassifyContext): CallF
     message: describe(fact, row, context.sentTexts),
     retryAfterMs: waitMs(fact, row, context.nowMs),
     paid: row.paid,
+    breaker: row.breaker,
   };
 }
 

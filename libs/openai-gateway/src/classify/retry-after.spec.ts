@@ -17,6 +17,11 @@ describe('Retry-After', () => {
     [{ 'retry-after-ms': '-5', 'retry-after': '3' }, 3_000],
     [{ 'retry-after': '-5' }, null],
     [{ 'retry-after': 'soon' }, null],
+    [{ 'retry-after': '86401' }, null],
+    [{ 'retry-after': '31536000' }, null],
+    [{ 'retry-after-ms': '31536000000', 'retry-after': '3' }, 3_000],
+    [{ 'retry-after': 'Wed, 24 Nov 2027 12:00:00 GMT' }, null],
+    [{ 'retry-after': 'Sat, 24 Nov 275761 12:00:00 GMT' }, null],
     [{ 'retry-after': '1e9' }, null],
     [{ 'retry-after': 'Infinity' }, null],
     [{ 'retry-after': `${'9'.repeat(400)}` }, null],
@@ -27,7 +32,7 @@ describe('Retry-After', () => {
 
   it('is never shorter than what was asked for, and never made up', () => {
     fc.assert(
-      fc.property(fc.double({ min: 0, max: 1e6, noNaN: true }), (seconds) => {
+      fc.property(fc.double({ min: 0, max: 86_399, noNaN: true }), (seconds) => {
         const text = seconds.toFixed(3);
         const ms = readRetryAfterMs(headers({ 'retry-after': text }), now);
         expect(ms).toBeGreaterThanOrEqual(Number(text) * 1_000);
@@ -35,8 +40,15 @@ describe('Retry-After', () => {
     );
     fc.assert(
       fc.property(fc.stringMatching(/^[!-~]{0,30}$/), (text) => {
-        const ms = readRetryAfterMs(headers({ 'retry-after': text, 'retry-after-ms': text }), now);
-        expect(ms === null || (Number.isFinite(ms) && ms >= 0)).toBe(true);
+        const values = { 'retry-after': text, 'retry-after-ms': text };
+        const waits = [
+          readRetryAfterMs(headers(values), now),
+          readRateLimitWaitMs(
+            headers({ 'x-ratelimit-remaining-tokens': '0', 'x-ratelimit-reset-tokens': text }),
+            `Please try again in ${text}`,
+          ),
+        ];
+        for (const ms of waits) expect(ms === null || (ms >= 0 && ms <= 86_400_000)).toBe(true);
       }),
     );
   });
@@ -89,6 +101,8 @@ describe('rate-limit headers and messages', () => {
   it.each([
     ['Please try again in 1.898s. Visit …', 1_898],
     ['Please try again in 6m0s.', 360_000],
+    ['Please try again in -5s', null],
+    ['Please try again in 8760h', null],
     ['Please try again later', null],
     ['', null],
   ])('reads "%s" as %s ms', (message, ms) => {

@@ -5,7 +5,7 @@ import type { LedgerCall } from './ledger-call.js';
 
 const failure: CallFailure = {
   ...{ class: 'outcome_unknown', code: 'reply_lost', httpStatus: null, requestId: null },
-  ...{ responseId: null, message: 'lost', retryAfterMs: null, paid: 'maybe' },
+  ...{ responseId: null, message: 'lost', retryAfterMs: null, paid: 'maybe', breaker: 'transient' },
 };
 const usage = {
   ...{ inputTokens: 1, cachedInputTokens: 0, outputTokens: 1, reasoningTokens: 0, totalTokens: 2 },

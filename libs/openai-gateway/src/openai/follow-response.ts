@@ -8,6 +8,7 @@
  * (P4) The owner's signal ends the following at once; the response goes on at OpenAI.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { pollFaultOf } from '../classify/poll-faults.js';
 import type { AnsweredExchange, Exchange } from './exchange.js';
 import type { OpenAiEndpoint } from './openai-endpoint.js';
 import { nextPollMs, type PollPolicy, readPollAfterMs } from './poll-schedule.js';
@@ -54,16 +55,13 @@ export interface FollowParts {
   readonly onPollFault: (fault: Exclude<Exchange, AnsweredExchange>) => void;
 }
 
-/** (P1) */
-const goneAfter404s = 4;
-
 export async function followResponse(
   followed: FollowedResponse,
   parts: FollowParts,
 ): Promise<FollowEnd> {
   const { signal, responseId } = followed;
   let last: Exchange | null = followed.firstAnswer;
-  let notFound = 0;
+  let goneSaid = 0;
   for (let polls = 0; ; polls += 1) {
     const reading = readExchange(last);
     if (reading !== null && reading.kind !== 'pending')
@@ -82,8 +80,9 @@ export async function followResponse(
     last = await parts.endpoint.retrieve(responseId, limits(followed, parts));
     if (signal.aborted) return { kind: 'aborted' };
     if (last.kind !== 'answered') parts.onPollFault(last);
-    notFound = is404(last) ? notFound + 1 : 0;
-    if (notFound === goneAfter404s) return { kind: 'gone', requestId: last.requestId };
+    const { goneAfter } = last.kind === 'answered' ? {} : pollFaultOf(last);
+    goneSaid = goneAfter === undefined ? 0 : goneSaid + 1;
+    if (goneSaid === goneAfter) return { kind: 'gone', requestId: last.requestId };
   }
 }
 
@@ -129,9 +128,6 @@ function ended(
 
 const readExchange = (exchange: Exchange | null): ResponseReading | null =>
   exchange?.kind === 'answered' ? readResponse(exchange.response, exchange.requestId) : null;
-
-const is404 = (exchange: Exchange): boolean =>
-  exchange.kind === 'refused' && exchange.status === 404 && exchange.isOpenAis;
 
 const askedMs = (exchange: Exchange): number | null =>
   exchange.kind === 'no_answer' ? null : readPollAfterMs(exchange.headers, Date.now());
