@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { repositoryRoot } from '../stack/repository.js';
 import { apiDocuments, jsonPage } from './api-documents.js';
 import { databasePage } from './database-page.js';
+import { failureClassesPage } from './failure-classes.js';
 import { withFreshDatabase } from './fresh-database.js';
 import { retentionPage } from './retention.js';
 import { metricsPage } from './metrics-page.js';
@@ -19,6 +20,7 @@ const pages: Readonly<Record<string, () => string | Promise<string>>> = {
   'docs/retention.md': retentionPage,
   'docs/run-lifecycle.md': runLifecyclePage,
   'docs/metrics.md': metricsPage,
+  'docs/failure-classes.md': failureClassesPage,
   ...Object.fromEntries(
     Object.entries(apiDocuments).map(([page, document]) => [
       page,

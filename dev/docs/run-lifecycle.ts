@@ -69,7 +69,7 @@ export function runLifecyclePage(): string {
     ),
     'A run that waits under a second for a worker is not announced: `RunQueued` is left out, and `RunStarted` comes next.',
     '## Why a run stops, and what then',
-    'Everything that goes wrong gets one class, and the class decides. A workflow may move a class to `needs_review` or `failed`.',
+    "Everything that goes wrong gets one class, and the class decides. A workflow may move a class to `needs_review` or `failed`. What of OpenAI's answers becomes which class is in [what can go wrong with a model call](failure-classes.md).",
     table(
       ['Class', 'What becomes of the run', 'Uses an attempt', 'Who must act', 'What people read'],
       failureClasses.map(failureRow),

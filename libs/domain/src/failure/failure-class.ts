@@ -35,59 +35,73 @@ export interface FailureRule {
   /** Does a retry use up one of the run's attempts? Throttling uses up time instead. */
   readonly usesAttempt: boolean;
   readonly whoMustAct: 'nobody' | 'caller' | 'support' | 'operator';
-  /** For the person who waits. No jargon, no blame, says whether to do anything. */
+  /** For the person who waits: the middle of a sentence. No jargon, no blame. */
   readonly people: string;
+  /** Where the run has ended: what that person can do, as a sentence. Default: ask support. */
+  readonly whatToDo?: string;
+  /** The word of a step that has the same call made once more all the same. */
+  readonly unlessStepSays?: string;
 }
 
-const retry = (usesAttempt: boolean, people: string): FailureRule => ({
-  fate: 'retry',
-  usesAttempt,
-  whoMustAct: 'nobody',
-  people,
-});
-const review = (whoMustAct: FailureRule['whoMustAct'], people: string): FailureRule => ({
-  fate: 'needs_review',
-  usesAttempt: false,
-  whoMustAct,
-  people,
-});
-const failed = (whoMustAct: FailureRule['whoMustAct'], people: string): FailureRule => ({
-  fate: 'failed',
-  usesAttempt: false,
-  whoMustAct,
-  people,
-});
+type Further = Pick<FailureRule, 'whatToDo' | 'unlessStepSays'>;
+const rule =
+  (fate: FailureRule['fate'], usesAttempt = false) =>
+  (whoMustAct: FailureRule['whoMustAct'], people: string, further: Further = {}): FailureRule => ({
+    fate,
+    usesAttempt,
+    whoMustAct,
+    people,
+    ...further,
+  });
+const retry = rule('retry', true);
+const wait = rule('retry');
+const review = rule('needs_review');
+const failed = rule('failed');
+const cancelled = rule('cancelled');
 
 /** Fate and words of each class. A workflow may move a class to the other fate. */
 export const failureRules: Readonly<Record<FailureClass, FailureRule>> = {
-  not_sent: retry(true, 'the AI service could not be reached'),
-  server_error: retry(true, 'the AI service had a fault'),
-  timeout: retry(true, 'the AI service took too long to answer'),
-  internal: retry(true, 'Holdfast had a fault of its own'),
-  throttled: retry(false, 'the AI service is busy'),
-  overloaded: retry(false, 'the AI service is overloaded'),
-  contended: retry(false, 'another call of this run is still being worked on'),
-  lease_lost: retry(false, 'the worker that held this run stopped answering'),
+  not_sent: retry('nobody', 'the AI service could not be reached'),
+  server_error: retry('nobody', 'the AI service had a fault'),
+  timeout: retry('nobody', 'the AI service took too long to answer'),
+  internal: retry('nobody', 'Holdfast had a fault of its own'),
+  throttled: wait('nobody', 'the AI service is busy'),
+  overloaded: wait('nobody', 'the AI service is overloaded'),
+  contended: wait('nobody', 'another call of this run is still being worked on'),
+  lease_lost: wait('nobody', 'the worker that held this run stopped answering'),
 
   invalid_request: review('support', 'the AI service refused the request as Holdfast wrote it'),
-  outcome_unknown: review('support', 'the answer to a paid call was lost on the way'),
-  bad_output: review('support', 'the AI answered in a form that could not be used'),
-  partial_output: review('support', 'the AI stopped before its answer was complete'),
+  outcome_unknown: review(
+    'support',
+    'an answer of the AI service was lost on the way, and asking again may be paid for twice',
+    { unlessStepSays: "whenUnknown: 'resend'" },
+  ),
+  bad_output: review('support', 'the AI answered in a form that could not be used', {
+    unlessStepSays: "repair: 'once'",
+  }),
+  partial_output: review('support', 'the AI stopped before its answer was complete', {
+    unlessStepSays: 'largerCap',
+  }),
   expired: review('support', 'the answer was no longer there when it was fetched'),
-  budget_exceeded: review('support', 'the budget does not cover the next call'),
-  authorization: review('operator', 'the AI service refused our credentials'),
+  budget_exceeded: review('support', 'the budget for this work does not cover its next part'),
+  authorization: review('operator', 'the AI service did not accept our access key'),
   billing: review('operator', 'the account with the AI service has run out of credit'),
   configuration: review('operator', 'the AI model is not available to this account'),
 
-  too_large: failed('caller', 'the document or question is too large for the AI model'),
-  policy: failed('caller', 'the AI service refused the content under its usage policy'),
-  deadline_exceeded: failed('caller', 'the time that was allowed for this run has passed'),
-  discarded: failed('caller', 'support discarded this run'),
-  superseded: failed('nobody', 'this run was replaced by another one'),
-  cancelled: {
-    fate: 'cancelled',
-    usesAttempt: false,
-    whoMustAct: 'nobody',
-    people: 'the run was cancelled',
-  },
+  too_large: failed('caller', 'the document or question is too large for the AI model', {
+    whatToDo: 'Shorten it or split it up, then start a new run.',
+  }),
+  policy: failed('caller', 'the AI service refused the content under its usage policy', {
+    whatToDo: 'Change or leave out what the policy forbids, then start a new run.',
+  }),
+  deadline_exceeded: failed('caller', 'the time that was allowed for this run has passed', {
+    whatToDo: 'If you still need the result, start a new run and allow it more time.',
+  }),
+  discarded: failed('caller', 'support discarded this run', {
+    whatToDo: 'If you still need the result, ask support, or start a new run.',
+  }),
+  superseded: failed('nobody', 'this run was replaced by another one', {
+    whatToDo: 'You need not do anything: the other run goes on in its place.',
+  }),
+  cancelled: cancelled('nobody', 'the run was cancelled'),
 };

@@ -81,18 +81,25 @@ const examples: readonly [run: Partial<DescribableRun>, text: string][] = [
   ],
   [
     { status: 'needs_review', failure: { class: 'billing', code: 'a_code' } },
-    'Needs review: the account with the AI service has run out of credit. Nothing more happens by itself; the run is kept as it is for support to decide.',
+    'Needs review: the account with the AI service has run out of credit. The run is kept as it is until the operator has put that right and sends it on; you need not do anything.',
   ],
   [{ status: 'completed' }, 'Completed.'],
   [
     { status: 'failed', failure: { class: 'deadline_exceeded', code: 'a_code' } },
-    'Failed: the time that was allowed for this run has passed.',
+    'Failed: the time that was allowed for this run has passed. If you still need the result, start a new run and allow it more time.',
   ],
   [
     { status: 'needs_review', failure: { class: 'outcome_unknown', code: 'webhook_reply_lost' } },
-    'Needs review: nobody can say whether the service that this run had to tell has heard it. Nothing more happens by itself; the run is kept as it is for support to decide.',
+    'Needs review: nobody can say whether the service that this run had to tell has heard it. The run is kept as it is until support decides how it goes on; you need not do anything.',
   ],
-  [{ status: 'failed' }, 'Failed: the reason was not recorded.'],
+  [
+    { status: 'failed', failure: { class: 'invalid_request', code: 'webhook_refused' } },
+    'Failed: the service that this run has to tell refused the message. Nothing more happens by itself. If you still need the result, ask support.',
+  ],
+  [
+    { status: 'failed' },
+    'Failed: the reason was not recorded. Nothing more happens by itself. If you still need the result, ask support.',
+  ],
   [{ status: 'cancelled' }, 'Cancelled.'],
   [
     { status: 'running', pending: 'cancel' },
@@ -147,6 +154,16 @@ describe('what people read about a run', () => {
     fc.assert(
       fc.property(goingOn, (run) => {
         expect(describeRun(run, NOW)).not.toMatch(/fail/i);
+      }),
+    );
+  });
+
+  it('says of every stop what can be done, or that nothing need be', () => {
+    const stopped = anyRun.filter(({ status }) => status === 'needs_review' || status === 'failed');
+    fc.assert(
+      fc.property(stopped, (run) => {
+        fc.pre(run.pending === null || run.status === 'failed');
+        expect(describeRun(run, NOW)).toMatch(/need not do anything|new run|ask support/);
       }),
     );
   });

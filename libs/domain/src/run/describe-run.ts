@@ -1,5 +1,5 @@
 import type { FailureClass } from '../failure/failure-class.js';
-import { wordsFor } from '../failure/words-for-people.js';
+import { whatNext, whatToDo, wordsFor } from '../failure/words-for-people.js';
 import type { DecisionName } from '../decision/decision.js';
 import { isTerminal, type RunProgress, type RunStatus, type Waiting } from './run-status.js';
 
@@ -27,11 +27,11 @@ export function describeRun(run: DescribableRun, now: number): string {
     case 'retrying':
       return describeRetrying(run, now);
     case 'needs_review':
-      return `Needs review: ${becauseOf(run)}. Nothing more happens by itself; the run is kept as it is for support to decide.`;
+      return `Needs review: ${becauseOf(run)}. ${whatNext(run.failure)}`;
     case 'completed':
       return 'Completed.';
     case 'failed':
-      return `Failed: ${becauseOf(run)}.`;
+      return `Failed: ${becauseOf(run)}. ${whatToDo(run.failure)}`;
     case 'cancelled':
       return 'Cancelled.';
   }
