@@ -25,6 +25,7 @@ export function failureClassesPage(): string {
       ],
       classificationTable.map(decisionRow),
     ),
+    'Where a response was accepted first and then ended as failed with one of these codes, the same holds, but it may have been paid.',
     'For the calls after it:',
     Object.entries(breakerEffects)
       .map(([effect, meaning]) => `- ${words(effect)}: ${meaning}`)

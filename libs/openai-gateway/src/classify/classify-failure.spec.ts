@@ -143,9 +143,9 @@ const facts: [string, CallFact, FailureClass, Paid, BreakerEffect][] = [
   ['599, unknown', withCode(599, 'whatever'), 'server_error', 'no', 'transient'],
   ['failed: server_error', failedWith('server_error'), 'server_error', 'maybe', 'transient'],
   ['failed: rate limit', failedWith('rate_limit_exceeded'), 'throttled', 'maybe', 'shrink_bucket'],
-  ['failed: no quota', failedWith('insufficient_quota'), 'billing', 'no', 'latch_account'],
-  ['failed: too long', failedWith('context_length_exceeded'), 'too_large', 'no', 'none'],
-  ['failed: overloaded', failedWith('server_is_overloaded'), 'overloaded', 'no', 'aimd'],
+  ['failed: no quota', failedWith('insufficient_quota'), 'billing', 'maybe', 'latch_account'],
+  ['failed: too long', failedWith('context_length_exceeded'), 'too_large', 'maybe', 'none'],
+  ['failed: overloaded', failedWith('server_is_overloaded'), 'overloaded', 'maybe', 'aimd'],
   ['failed: prompt', failedWith('invalid_prompt'), 'policy', 'maybe', 'none'],
   ['failed: bio policy', failedWith('bio_policy'), 'policy', 'maybe', 'none'],
   [

@@ -22,7 +22,7 @@ export function classifyFailure(fact: CallFact, context: ClassifyContext): CallF
     responseId: 'responseId' in fact ? fact.responseId : null,
     message: describe(fact, row, context.sentTexts),
     retryAfterMs: waitMs(fact, row, context.nowMs),
-    paid: row.paid,
+    paid: paidOf(fact, row),
     breaker: row.breaker,
   };
 }
@@ -40,6 +40,11 @@ export class FactUnclassifiedError extends Error {
   constructor(kind: string) {
     super(`no row of the classification table takes a fact of kind ${kind}`);
   }
+}
+
+/** What was refused cost nothing; what was accepted and then failed may have, whatever its code. */
+function paidOf(fact: CallFact, row: ClassificationRow): CallFailure['paid'] {
+  return row.paid === 'no' && fact.kind === 'failed_response' ? 'maybe' : row.paid;
 }
 
 function httpStatusOf(fact: CallFact): number | null {
