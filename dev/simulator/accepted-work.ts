@@ -141,7 +141,7 @@ export function toResponse(work: AcceptedWork, nowMs: number): ShownResponse {
     parallel_tool_calls: true,
     previous_response_id: null,
     reasoning: { effort: null, summary: null },
-    service_tier: 'default',
+    service_tier: request.service_tier ?? 'default',
     temperature: 1,
     text: request.text ?? { format: { type: 'text' } },
     tool_choice: 'auto',

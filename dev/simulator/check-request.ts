@@ -34,6 +34,7 @@ export function checkRequest(body: unknown): CheckedRequest {
     checkMaxOutputTokens(body.max_output_tokens) ??
     checkMetadata(body.metadata) ??
     checkBackground(body) ??
+    checkServiceTier(body.service_tier) ??
     checkFormat(body.text) ??
     checkLength(body);
   return problem === null
@@ -127,6 +128,14 @@ function checkBackground(body: Record<string, unknown>): RequestProblem | null {
   return body.background === true && body.store === false
     ? problem('invalid_value', 'background', 'Background mode requires store=true.')
     : null;
+}
+
+const serviceTiers: readonly unknown[] = ['auto', 'default', 'flex', 'priority', 'scale'];
+
+function checkServiceTier(value: unknown): RequestProblem | null {
+  if (value === undefined || value === null || serviceTiers.includes(value)) return null;
+  const message = "Invalid value for 'service_tier'.";
+  return problem('invalid_value', 'service_tier', message);
 }
 
 function checkFormat(text: unknown): RequestProblem | null {

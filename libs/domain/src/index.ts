@@ -4,6 +4,7 @@ export * from './run/run-status.js';
 export * from './run/run-transitions.js';
 export * from './run/describe-run.js';
 export * from './run/decide-next.js';
+export * from './call/service-tier.js';
 export * from './decision/decision.js';
 export * from './decision/decide-decision.js';
 export * from './failure/failure-class.js';

@@ -24,7 +24,7 @@ export { CallLedger } from './ledger/call-ledger.store.js';
 export { decideCall } from './ledger/decide-call.js';
 export { bumpFences, type RunFence } from './ledger/bump-fences.js';
 export { forgetOutputs, removeCalls } from './ledger/forget-calls.js';
-export { newestCalls, type NewestCall } from './ledger/newest-calls.js';
+export { flexIsFull, newestCalls, type NewestCall } from './ledger/newest-calls.js';
 export { giveUpUnknownCalls, runsWithOpenCalls, stopCalls } from './ledger/stop-calls.js';
 export { usageOfRuns, type RunUsage } from './ledger/usage-of-runs.js';
 export type { LookUp } from './look-up-response.js';

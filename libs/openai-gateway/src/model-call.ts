@@ -2,7 +2,7 @@
  * One model call, as the rest of Holdfast sees it: what is asked, on whose behalf, and what came of it.
  * Nothing here knows OpenAI's wire format, and nothing here carries prompt or output text but the fields named for it.
  */
-import type { FailureClass, RunPriority, WaitingReason } from '#libs/domain';
+import type { FailureClass, RunPriority, ServiceTier, WaitingReason } from '#libs/domain';
 import type { BreakerEffect } from './classify/breaker-effect.js';
 
 export interface ModelCallRequest {
@@ -24,6 +24,10 @@ export interface ModelCallRequest {
   readonly output?: { readonly name: string; readonly schema: object };
   /** At least 16. Counts reasoning tokens too. */
   readonly maxOutputTokens: number;
+  /** Default: as the project is set up at OpenAI. */
+  readonly serviceTier?: ServiceTier;
+  /** At most 64 characters: calls of one key that begin with the same instructions and schema share what OpenAI has cached of them. */
+  readonly promptCacheKey?: string;
   /** `background`: OpenAI works on its own, we store the response id and poll. `foreground`: one open request, for short answers. */
   readonly mode: 'background' | 'foreground';
   /** From the moment the call is sent, over every owner that follows it. */

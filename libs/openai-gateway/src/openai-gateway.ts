@@ -156,6 +156,7 @@ export class OpenAiGateway {
         ...request,
         callId,
         account: 'default',
+        tier: request.serviceTier ?? 'default',
         inputTokens: estimateInputTokens(request),
       }),
     }).carryThrough();

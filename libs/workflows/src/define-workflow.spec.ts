@@ -30,6 +30,13 @@ const mapping = (changes: {
     },
     read: () => ({ kind: 'read', value: 1 }),
   });
+const asking = callStep({
+  ...{ name: 'ask', title: 'Asking' },
+  prompt: () => {
+    throw new Error('not asked here');
+  },
+  read: () => ({ kind: 'read', value: 1 }),
+});
 const telling = (changes: Partial<Parameters<typeof webhookStep>[0]> = {}) =>
   webhookStep({
     ...{ name: 'tell', title: 'Telling them', target: 'back-office', type: 'tender.read' },
@@ -129,6 +136,21 @@ describe('defining a workflow', () => {
       'a type of event with spaces',
       { steps: [telling({ type: 'it happened' })] },
       'step "tell": type: say what happened',
+    ],
+    [
+      'a service tier that OpenAI does not have',
+      { steps: [{ ...asking, serviceTier: 'turbo' as 'flex' }, last] },
+      'step "ask": serviceTier: use one of default, flex, priority',
+    ],
+    [
+      'a word about flex for another tier',
+      { steps: [{ ...asking, whenFlexIsFull: 'default' }, last] },
+      'whenFlexIsFull: write "wait" or "default", with the serviceTier flex',
+    ],
+    [
+      'a repair without an end',
+      { steps: [{ ...asking, repair: 'always' as 'once' }, last] },
+      'step "ask": repair: write "once", or leave it out',
     ],
     [
       'an effect of which nobody has said whether it may happen twice',

@@ -1,8 +1,9 @@
 /** The one way to make a workflow: what is wrong with it is found when the process starts, not in a run. */
+import { serviceTiers } from '#libs/domain';
 import { compileSchema } from './schema/check-schema.js';
 import type { JsonSchema } from './schema/json-schema.js';
 import { strictSchemaProblems } from './schema/strict-schema.js';
-import type { Step, Workflow } from './workflow.js';
+import type { ModelOutputFormat, Step, Workflow } from './workflow.js';
 
 export class WorkflowInvalidError extends Error {
   readonly code = 'workflow_invalid';
@@ -104,7 +105,7 @@ function stepProblems(step: Step<unknown>): string[] {
       'let maxParallelItems be 1 or more',
     ),
   ];
-  return [...own, ...formatProblems(step), ...webhookProblems(step)].map(
+  return [...own, ...policyProblems(step), ...webhookProblems(step)].map(
     (problem) => `step "${step.name}": ${problem}`,
   );
 }
@@ -122,14 +123,29 @@ function webhookProblems(step: Step<unknown>): string[] {
   ];
 }
 
-function formatProblems(step: Step<unknown>): string[] {
-  if (step.kind === 'compute' || step.kind === 'webhook' || step.output === undefined) return [];
+/** A workflow may come from JavaScript, too: a word that is not known would be ignored, or refused by OpenAI in every run. */
+function policyProblems(step: Step<unknown>): string[] {
+  if (step.kind === 'compute' || step.kind === 'webhook') return [];
+  const { output, repair, serviceTier, whenFlexIsFull } = step;
   return [
+    ...(output === undefined ? [] : formatProblems(output)),
+    ...unless(repair === undefined || repair === 'once', 'repair: write "once", or leave it out'),
     ...unless(
-      FORMAT_NAME.test(step.output.name),
-      'output.name: use letters, digits, "_" and "-", at most 64',
+      serviceTier === undefined || serviceTiers.includes(serviceTier),
+      `serviceTier: use one of ${serviceTiers.join(', ')}`,
     ),
-    ...schemaProblems('output.schema', step.output.schema),
+    ...unless(
+      whenFlexIsFull === undefined ||
+        (serviceTier === 'flex' && ['wait', 'default'].includes(whenFlexIsFull)),
+      'whenFlexIsFull: write "wait" or "default", with the serviceTier flex',
+    ),
+  ];
+}
+
+function formatProblems({ name, schema }: ModelOutputFormat): string[] {
+  return [
+    ...unless(FORMAT_NAME.test(name), 'output.name: use letters, digits, "_" and "-", at most 64'),
+    ...schemaProblems('output.schema', schema),
   ];
 }
 

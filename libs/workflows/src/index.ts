@@ -1,5 +1,6 @@
 /** Front door: what a workflow is, the catalogue of those that exist, and checking values against schemas. */
 export type {
+  CallPolicy,
   CallStep,
   ComputeStep,
   DocumentsContract,
@@ -19,6 +20,7 @@ export type {
 } from './workflow.js';
 export { callStep, computeStep, mapStep, webhookStep, type PromptDraft } from './steps.js';
 export { defineWorkflow, WorkflowInvalidError } from './define-workflow.js';
+export { repairPrompt, type BrokenAnswer } from './repair-prompt.js';
 export { createStepContext, StepOutputMissingError } from './step-context.js';
 export type { ResultTable } from './result-table.js';
 export { WorkflowCatalogue } from './catalogue.js';

@@ -3,11 +3,11 @@
  * inside the items it makes, and the processor handles them without knowing it.
  */
 import type {
+  CallPolicy,
   CallStep,
   ComputeStep,
   MapItem,
   MapStep,
-  ModelOutputFormat,
   ModelPrompt,
   ModelText,
   Reading,
@@ -24,44 +24,43 @@ export function computeStep<T>(step: {
   return { kind: 'compute', ...step };
 }
 
-/** A prompt without its output format, which the step states once, so that it can be checked at definition. */
-export type PromptDraft = Omit<ModelPrompt, 'output'>;
+/** A prompt without what the step states once for all its calls, so that it can be checked at definition. */
+export type PromptDraft = Omit<ModelPrompt, 'output' | 'serviceTier'>;
 
-export function callStep<T>(step: {
-  readonly name: string;
-  readonly title: string;
-  readonly output?: ModelOutputFormat;
-  prompt(ctx: StepContext): PromptDraft;
-  read(output: ModelText, ctx: StepContext): Reading<T>;
-}): CallStep<T> {
+export function callStep<T>(
+  step: CallPolicy & {
+    readonly name: string;
+    readonly title: string;
+    prompt(ctx: StepContext): PromptDraft;
+    read(output: ModelText, ctx: StepContext): Reading<T>;
+  },
+): CallStep<T> {
   return {
     kind: 'call',
     ...step,
-    prompt: (ctx) => withOutput(step.prompt(ctx), step.output),
+    prompt: (ctx) => withPolicy(step.prompt(ctx), step),
   };
 }
 
-export function mapStep<Item, U>(step: {
-  readonly name: string;
-  readonly title: string;
-  readonly output?: ModelOutputFormat;
-  readonly maxParallelItems: number;
-  items(ctx: StepContext): readonly Item[];
-  label(item: Item): string;
-  prompt(item: Item, ctx: StepContext): PromptDraft;
-  read(output: ModelText, item: Item, ctx: StepContext): Reading<U>;
-}): MapStep<readonly U[]> {
+export function mapStep<Item, U>(
+  step: CallPolicy & {
+    readonly name: string;
+    readonly title: string;
+    readonly maxParallelItems: number;
+    items(ctx: StepContext): readonly Item[];
+    label(item: Item): string;
+    prompt(item: Item, ctx: StepContext): PromptDraft;
+    read(output: ModelText, item: Item, ctx: StepContext): Reading<U>;
+  },
+): MapStep<readonly U[]> {
   const toItem = (item: Item): MapItem<U> => ({
     label: step.label(item),
-    prompt: (ctx) => withOutput(step.prompt(item, ctx), step.output),
+    prompt: (ctx) => withPolicy(step.prompt(item, ctx), step),
     read: (output, ctx) => step.read(output, item, ctx),
   });
   return {
     kind: 'map',
-    name: step.name,
-    title: step.title,
-    ...(step.output === undefined ? {} : { output: step.output }),
-    maxParallelItems: step.maxParallelItems,
+    ...step,
     items: (ctx) => step.items(ctx).map(toItem),
     prompt: (item, ctx) => item.prompt(ctx),
     read: (output, item, ctx) => item.read(output, ctx),
@@ -79,6 +78,6 @@ export function webhookStep(step: {
   return { kind: 'webhook', ...step, read: (receipt) => receipt };
 }
 
-function withOutput(draft: PromptDraft, output: ModelOutputFormat | undefined): ModelPrompt {
-  return output === undefined ? draft : { ...draft, output };
+function withPolicy(draft: PromptDraft, { output, serviceTier }: CallPolicy): ModelPrompt {
+  return { ...draft, ...(output && { output }), ...(serviceTier && { serviceTier }) };
 }

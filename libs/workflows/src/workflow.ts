@@ -14,7 +14,7 @@
  * Everything here is pure: no clock, no randomness, no I/O. The processor supplies what steps read
  * and performs what they ask for.
  */
-import type { RetryPolicyOverrides } from '#libs/domain';
+import type { RetryPolicyOverrides, ServiceTier } from '#libs/domain';
 import type { ResultTable } from './result-table.js';
 import type { JsonSchema } from './schema/json-schema.js';
 
@@ -49,6 +49,10 @@ export interface ModelPrompt {
   readonly output?: ModelOutputFormat;
   /** Reserved against limits and budgets before the call; counts reasoning too. At least 16. */
   readonly maxOutputTokens: number;
+  /** An answer that is cut at `maxOutputTokens` is asked for once more, with this cap. Default: a person decides. */
+  readonly largerCap?: number;
+  /** As the step has it. */
+  readonly serviceTier?: ServiceTier;
   readonly callTimeoutMs: number;
   /** `background`: survives a crash of ours. `foreground`: only for answers wanted within seconds. */
   readonly mode: 'background' | 'foreground';
@@ -77,17 +81,26 @@ export interface ComputeStep<T> extends StepBase {
   run(ctx: StepContext): T;
 }
 
-export interface CallStep<T> extends StepBase {
-  readonly kind: 'call';
+/** What a step that calls the model says of all its calls. */
+export interface CallPolicy {
   readonly output?: ModelOutputFormat;
+  /** `once`: an answer that `read` finds broken goes back with what is wrong with it, once. Default: a person decides. */
+  readonly repair?: 'once';
+  /** Default: as the project is set up at OpenAI. */
+  readonly serviceTier?: ServiceTier;
+  /** What becomes of a call that the flex tier has no room for: it waits (the default), or goes to the default tier at once. */
+  readonly whenFlexIsFull?: 'wait' | 'default';
+}
+
+export interface CallStep<T> extends StepBase, CallPolicy {
+  readonly kind: 'call';
   prompt(ctx: StepContext): ModelPrompt;
   read(output: ModelText, ctx: StepContext): Reading<T>;
 }
 
 /** Its output is the array of its items' readings, in the order of `items`. Zero items cost no call. */
-export interface MapStep<T> extends StepBase {
+export interface MapStep<T> extends StepBase, CallPolicy {
   readonly kind: 'map';
-  readonly output?: ModelOutputFormat;
   /** How many of one run's items may be in flight at once. */
   readonly maxParallelItems: number;
   /** Same context, same items, same order: item *n* keeps its check-point across takeovers. */

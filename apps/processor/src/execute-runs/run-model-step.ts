@@ -8,10 +8,13 @@
  *      follows at once under the same fence, and until it is written the ledger keeps the output.
  * (M4) A redrive is a person's word to call again: what ended without a usable result before it gets a new `try`, whatever its
  *      class. A stored output is read once more first; it may be this build that can read it.
+ * (M5) Where the step says so, a call that was answered badly, cut, or not taken by the flex tier is followed at once by one more,
+ *      put otherwise (decide-asking.ts). It is a call like any other: a `try` of its own in the ledger.
  */
 import { defaultRetryPolicy } from '#libs/domain';
 import {
   newestCalls,
+  type CallFailure,
   type CallOwner,
   type CompletedCall,
   type ModelCallRequest,
@@ -19,8 +22,22 @@ import {
 } from '#libs/openai-gateway';
 import { pauseAt } from '#libs/pause-points';
 import type { ExecutionRow } from '../schema/index.js';
-import type { CallStep, MapStep, ModelPrompt, ModelText, Reading } from '#libs/workflows';
-import { isRetryable } from './decide-outcome.js';
+import {
+  repairPrompt,
+  type BrokenAnswer,
+  type CallStep,
+  type MapStep,
+  type ModelPrompt,
+  type ModelText,
+  type Reading,
+} from '#libs/workflows';
+import {
+  afterBrokenAnswer,
+  afterFailure,
+  decideFirst,
+  type Asking,
+  type AskingPolicy,
+} from './decide-asking.js';
 import type { ExecuteTools } from './execute-tools.js';
 import { fenceLost } from './fence-lost.js';
 import type { AbortReason, Lease } from './keeper.js';
@@ -36,6 +53,13 @@ interface Unit {
   prompt(): ModelPrompt;
   read(output: ModelText): Reading<unknown>;
 }
+
+/** What one call of an item came to. */
+type CallEnd =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'broken'; readonly call: CompletedCall; readonly answer: BrokenAnswer }
+  | { readonly kind: 'failed'; readonly failure: CallFailure }
+  | { readonly kind: 'aborted'; readonly reason: AbortReason };
 
 type UnitEnd =
   | { readonly kind: 'done' }
@@ -57,7 +81,7 @@ export async function runModelStep(
   tellDone();
   const newest = run.isFresh
     ? new Map<number, NewestCall>()
-    : await newestCalls(tools.database, run.row.run_id, index);
+    : await newestCalls(tools.database, run.row.run_id, index, run.row.redriven_fence ?? 0n);
   const parallel = step.kind === 'map' ? step.maxParallelItems : 1;
   const ends = await mapBounded(todo, parallel, async (unit): Promise<UnitEnd> => {
     if (lease.signal.aborted) return abortedBy(lease);
@@ -93,25 +117,91 @@ async function runUnit(
   lease: Lease,
   tools: ModelStepTools,
 ): Promise<UnitEnd> {
+  const prompt = unit.prompt();
+  const policy = askingPolicyOf(step, prompt, run);
+  const isAnew = newest !== undefined && endedBeforeRedrive(newest, run.row); // (M4)
+  const first = decideFirst(newest, isAnew, policy);
   const itemName = step.kind === 'map' ? unit.item : null;
-  const policy = { ...defaultRetryPolicy, ...run.workflow.retry };
-  const mayCallAgain = newest !== undefined && endedBeforeRedrive(newest, run.row); // (M4)
-  if (newest?.endedWith && !mayCallAgain && !isRetryable(newest.endedWith, policy)) {
-    return { kind: 'failed', failure: itemFailureOf(newest.endedWith, step.name, itemName) }; // (M2)
+  const give = (end: CallEnd): UnitEnd => unitEndOf(end, step.name, itemName);
+  if (first.kind === 'failed') return give(first); // (M2)
+  const call = (asking: Asking, broken: BrokenAnswer | null) =>
+    callOnce(
+      requestOf(asking, prompt, broken, unit, step, index, run),
+      unit,
+      step,
+      index,
+      run,
+      lease,
+      tools,
+    );
+  let asking = first.asking;
+  let broken: BrokenAnswer | null = null;
+  if (asking.mends !== null) {
+    const earlier = await call({ ...asking, try: asking.mends, mends: null }, null); // stored: nothing is paid
+    if (earlier.kind !== 'broken') return give(earlier);
+    broken = earlier.answer;
   }
-  const request: ModelCallRequest = {
-    ...unit.prompt(),
-    tenant: run.row.tenant,
-    priority: run.row.priority === 0 ? 'interactive' : 'batch',
-    runId: run.row.run_id,
+  let mayAskAnew = isAnew && newest.endedWith === null;
+  for (;;) {
+    const end: CallEnd = await call(asking, broken);
+    const next =
+      mayAskAnew && end.kind === 'broken' ? plainlyAgain(asking) : nextAsking(end, asking, policy);
+    mayAskAnew = false;
+    if (next === null) return give(end);
+    if (end.kind === 'broken' && next.mends !== null) broken = end.answer;
+    asking = next; // (M5)
+  }
+}
+
+/** (M4) */
+const plainlyAgain = (asking: Asking): Asking => ({ ...asking, try: asking.try + 1 });
+
+function nextAsking(end: CallEnd, asking: Asking, policy: AskingPolicy): Asking | null {
+  switch (end.kind) {
+    case 'broken':
+      // A refusal is not mended by asking for another form.
+      return end.call.output.kind === 'text' ? afterBrokenAnswer(asking, policy) : null;
+    case 'failed':
+      return afterFailure(asking, end.failure, policy);
+    case 'done':
+    case 'aborted':
+      return null;
+  }
+}
+
+function askingPolicyOf(step: ModelStep, prompt: ModelPrompt, run: OpenRun): AskingPolicy {
+  const { largerCap = 0, maxOutputTokens } = prompt;
+  return {
+    mayMend: step.repair === 'once',
+    hasLargerCap: largerCap > maxOutputTokens,
+    mayLeaveFlex: step.whenFlexIsFull === 'default',
+    retry: { ...defaultRetryPolicy, ...run.workflow.retry },
+  };
+}
+
+function requestOf(
+  asking: Asking,
+  prompt: ModelPrompt,
+  broken: BrokenAnswer | null,
+  unit: Unit,
+  step: ModelStep,
+  index: number,
+  { row }: OpenRun,
+): ModelCallRequest {
+  const { largerCap, ...put } = broken === null ? prompt : repairPrompt(prompt, broken);
+  return {
+    ...put,
+    ...(asking.cap === 'larger' && largerCap !== undefined && { maxOutputTokens: largerCap }),
+    ...(asking.tier === 'default' && { serviceTier: 'default' }),
+    // Items of one map begin alike, and soon after each other.
+    ...(step.kind === 'map' && { promptCacheKey: `${row.run_id}-${index}` }),
+    tenant: row.tenant,
+    priority: row.priority === 0 ? 'interactive' : 'batch',
+    runId: row.run_id,
     step: index,
     item: unit.item,
-    try: (newest?.try ?? 0) + (newest?.endedWith ? 1 : 0), // (M2)
+    try: asking.try, // (M2)
   };
-  const end = await callOnce(request, unit, step, index, run, lease, tools);
-  const isUnread = end.kind === 'failed' && end.failure.class === 'bad_output';
-  if (!mayCallAgain || !isUnread || newest.endedWith) return end;
-  return callOnce({ ...request, try: request.try + 1 }, unit, step, index, run, lease, tools); // (M4)
 }
 
 /** Ended calls keep the fence of the last claim that had them. */
@@ -128,8 +218,7 @@ async function callOnce(
   run: OpenRun,
   lease: Lease,
   tools: ModelStepTools,
-): Promise<UnitEnd> {
-  const itemName = step.kind === 'map' ? unit.item : null;
+): Promise<CallEnd> {
   const outcome = await tools.gateway.callModel(request, {
     fence: lease.claim.fence,
     signal: lease.signal,
@@ -141,7 +230,7 @@ async function callOnce(
       pauseAt('call.done');
       return saveReading(unit, outcome, step, index, run, lease, tools);
     case 'failed':
-      return { kind: 'failed', failure: itemFailureOf(outcome.failure, step.name, itemName) };
+      return { kind: 'failed', failure: outcome.failure };
     case 'not_owner':
       fenceLost(lease, tools, 'call');
       return abortedBy(lease);
@@ -165,11 +254,10 @@ async function saveReading(
   run: OpenRun,
   lease: Lease,
   tools: ModelStepTools,
-): Promise<UnitEnd> {
+): Promise<CallEnd> {
   const reading = unit.read(call.output);
   if (reading.kind === 'broken') {
-    const itemName = step.kind === 'map' ? unit.item : null;
-    return { kind: 'failed', failure: brokenOutput(call, reading.problems, step.name, itemName) };
+    return { kind: 'broken', call, answer: { text: call.output.text, problems: reading.problems } };
   }
   const isOutcome = step.kind === 'call' && index === run.workflow.steps.length - 1;
   if (!isOutcome && !(await savePoint(reading.value, unit, index, run, lease, tools))) {
@@ -193,6 +281,18 @@ function savePoint(
   const { run_id: runId, tenant } = run.row;
   const point = { tenant, runId, fence: lease.claim.fence, step: index, item: unit.item };
   return tools.checkPoints.save({ ...point, value });
+}
+
+function unitEndOf(end: CallEnd, step: string, item: number | null): UnitEnd {
+  switch (end.kind) {
+    case 'broken':
+      return { kind: 'failed', failure: brokenOutput(end.call, end.answer.problems, step, item) };
+    case 'failed':
+      return { kind: 'failed', failure: itemFailureOf(end.failure, step, item) };
+    case 'done':
+    case 'aborted':
+      return end;
+  }
 }
 
 function brokenOutput(

@@ -4,7 +4,7 @@
  * (D1) A pass is for one sending. Whoever enters leaves exactly once, whatever happens.
  * (D2) Calls that are on their way or over need no gate: they are polled, picked up and read while their lane is shut.
  */
-import type { RunPriority } from '#libs/domain';
+import type { RunPriority, ServiceTier } from '#libs/domain';
 import type { CallFailure, ParkedCall, Usage } from '../model-call.js';
 import type { Exchange } from '../openai/exchange.js';
 
@@ -17,6 +17,7 @@ export interface GateCall {
   /** By name, as the settings have it. */
   readonly account: string;
   readonly model: string;
+  readonly tier: ServiceTier;
   /** Estimated, from above. */
   readonly inputTokens: number;
   readonly maxOutputTokens: number;

@@ -9,6 +9,7 @@ const call: GateCall = {
     priority: 'interactive',
     account: 'default',
     model: 'm',
+    tier: 'default',
   },
   ...{ inputTokens: 10, maxOutputTokens: 16 },
 };

@@ -1,4 +1,7 @@
-/** A model call in OpenAI's own terms. */
+/**
+ * A model call in OpenAI's own terms. OpenAI caches prompts by their beginning: instructions and schema come first and are the same
+ * for all items of a map; what differs, the input, comes behind them.
+ */
 import type { ResponseCreateParamsNonStreaming } from 'openai/resources/responses/responses';
 import type { ModelCallRequest } from '../model-call.js';
 
@@ -8,7 +11,7 @@ export function buildRequest(
   callId: string,
   attempt: number,
 ): ResponseCreateParamsNonStreaming {
-  const { output } = request;
+  const { output, serviceTier, promptCacheKey } = request;
   return {
     model: request.model,
     instructions: request.instructions,
@@ -18,6 +21,8 @@ export function buildRequest(
     // Only a stored response can be fetched by its id; a foreground answer is read once, from its own reply.
     store: request.mode === 'background',
     metadata: { call_id: callId, run_id: request.runId, attempt: String(attempt) },
+    ...(serviceTier && { service_tier: serviceTier }),
+    ...(promptCacheKey !== undefined && { prompt_cache_key: promptCacheKey }),
     ...(output && {
       text: {
         format: {

@@ -30,6 +30,7 @@ const extract = mapStep({
   name: 'extract',
   title: 'Reading the sections',
   output: extractionFormat,
+  repair: 'once',
   maxParallelItems: 8,
   items: (ctx) => sectionsToRead(ctx.outputOf(split)),
   label: (section) => [section.number, section.title].filter((part) => part !== null).join(' '),
