@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import { getMetadataStorage, validateSync, type ValidationError } from 'class-validator';
+import { meetsRules } from '../meets-rules.js';
 import type { ProblemField } from './problems.js';
 
 /** A field as a contract class sees it: where, what is wrong, what to write instead. */
@@ -39,7 +40,8 @@ export function checkFields<T extends object>(type: new () => T, value: unknown)
     if (known.has(name)) Object.assign(instance, { [name]: field as unknown });
     else wrong.push(unknownField(name, known));
   }
-  wrong.push(...validateSync(instance, { forbidUnknownValues: true }).flatMap(wrongFieldsOf));
+  if (!meetsRules(instance))
+    wrong.push(...validateSync(instance, { forbidUnknownValues: true }).flatMap(wrongFieldsOf));
   return wrong.length === 0 ? { kind: 'valid', value: instance } : { kind: 'invalid', wrong };
 }
 
@@ -51,9 +53,15 @@ export function pointerTo(...segments: readonly (string | number)[]): string {
 }
 
 function knownFieldsOf(type: new () => object): ReadonlySet<string> {
+  const known = fieldsOfClass.get(type);
+  if (known) return known;
   const rules = getMetadataStorage().getTargetValidationMetadatas(type, '', false, false);
-  return new Set(rules.map((each) => each.propertyName));
+  const fields = new Set(rules.map((each) => each.propertyName));
+  fieldsOfClass.set(type, fields);
+  return fields;
 }
+
+const fieldsOfClass = new Map<unknown, ReadonlySet<string>>();
 
 function unknownField(name: string, known: ReadonlySet<string>): WrongField {
   return {

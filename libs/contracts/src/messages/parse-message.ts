@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { plainToInstance, type ClassConstructor } from 'class-transformer';
 import { getMetadataStorage, validateSync, type ValidationError } from 'class-validator';
+import { meetsRules } from '../meets-rules.js';
 import { RUN_REQUESTED, RunRequested } from './run-requested.js';
 import { decisionCommandClassOf, decisionNameOf, type DecisionCommand } from './run-decisions.js';
 import { runEventClassOf, runEventNameOf, type RunEvent } from './run-events.js';
@@ -53,6 +54,7 @@ function parseAs<T extends object>(type: ClassConstructor<T>, data: unknown): Pa
     return { kind: 'invalid', problems: [{ pointer: '', message: 'must be a JSON object' }] };
   }
   const value = instanceOf(type, data);
+  if (meetsRules(value)) return { kind: 'parsed', value };
   const errors = validateSync(value, { forbidUnknownValues: true });
   if (errors.length === 0) return { kind: 'parsed', value };
   return { kind: 'invalid', problems: errors.flatMap((error) => fieldProblems(error, '')) };
@@ -68,7 +70,7 @@ function instanceOf<T extends object>(type: ClassConstructor<T>, data: object): 
   for (const [name, field] of Object.entries<unknown>({ ...data })) {
     if (name in Object.prototype) continue; // it would stand in for what the rules are found by
     const part = parts.get(name);
-    Object.assign(instance, { [name]: part ? partOf(part, field) : field });
+    Reflect.set(instance, name, part ? partOf(part, field) : field);
   }
   return instance;
 }
