@@ -5,14 +5,17 @@ export class SimulatorHttp {
     private readonly signal: AbortSignal,
   ) {}
 
-  /** The nth model call from now on is answered with 429; longer than a run waits in place, so it is shown as retrying. */
+  /**
+   * The nth model call from now on is answered with 429; longer than a run waits in place, so it is shown as retrying. Not as
+   * `rate_limit_exceeded`: that would hold the other runs, too.
+   */
   async throttleOneCall(nth: number): Promise<void> {
     const fault = {
       kind: 'status',
       status: 429,
-      code: 'rate_limit_exceeded',
+      code: 'slow_down',
       type: 'requests',
-      message: 'Rate limit reached. Please try again in 8s.',
+      message: 'Please slow down, and try again in 8s.',
       headers: { 'retry-after': '8' },
     };
     await this.send('/__sim/faults', { method: 'DELETE' });

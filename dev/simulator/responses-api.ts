@@ -20,6 +20,8 @@ export interface LoggedRequest {
   readonly responseId: string | null;
   readonly clientRequestId: string | null;
   readonly fault: Fault['kind'] | null;
+  /** Turned away by the rate limits. */
+  readonly isLimited: boolean;
 }
 
 const keptLogLines = 20_000;
@@ -56,12 +58,23 @@ export class ResponsesApi {
       this.#note('create', http, { ...facts, responseId: null, fault });
       return sendError(reply, checked.problem.status, checked.problem);
     }
-    const limits = this.parts.limits.spend(
-      facts.input,
-      checked.request.max_output_tokens ?? 0,
+    const { model, input } = facts;
+    const maxOutput = checked.request.max_output_tokens ?? 0;
+    const { headers, refusal: limited } = this.parts.limits.spend(
+      model,
+      input,
+      maxOutput,
       Date.now(),
     );
-    for (const [name, value] of Object.entries(limits)) reply.setHeader(name, value);
+    for (const [name, value] of Object.entries(headers)) reply.setHeader(name, value);
+    if (limited !== null) {
+      this.#note('create', http, { ...facts, responseId: null, fault, isLimited: true });
+      return sendError(reply, 429, {
+        code: 'rate_limit_exceeded',
+        message: limited,
+        type: 'tokens',
+      });
+    }
     const work = this.#accept(checked.request, fault);
     this.#note('create', http, { ...facts, responseId: work.id, fault });
     if (fault?.kind === 'reset_after_charge') return void http.socket.destroy();
@@ -193,6 +206,7 @@ export class ResponsesApi {
       runId: string | null;
       responseId: string | null;
       fault: Fault | null;
+      isLimited?: boolean;
     },
   ): void {
     if (this.log.length >= keptLogLines) this.log.shift();
@@ -205,6 +219,7 @@ export class ResponsesApi {
       responseId: about.responseId,
       clientRequestId: typeof clientRequestId === 'string' ? clientRequestId : null,
       fault: about.fault?.kind ?? null,
+      isLimited: about.isLimited ?? false,
     });
   }
 

@@ -49,7 +49,7 @@ describe('a response', () => {
       .withResponse();
     expect(data).toMatchObject({ status: 'queued', output: [], usage: null });
     expect(response.headers.get('x-request-id')).toMatch(/^req_/);
-    expect(response.headers.get('x-ratelimit-remaining-requests')).toBe('4999');
+    expect(response.headers.get('x-ratelimit-remaining-requests')).toBe('5999999');
     const seen = new Set<string>();
     while (!seen.has('completed')) {
       const { status } = await client.responses.retrieve(data.id);
@@ -218,5 +218,43 @@ describe('scripted faults', () => {
     const answer = await post(simulator, [{ fault: { kind: 'explode' } }]);
     expect(answer.status).toBe(400);
     expect(await answer.text()).toContain('fault.kind must be one of');
+  });
+});
+
+describe('the rate limits', () => {
+  const ask = async (simulator: { baseUrl: string }, maxOutputTokens: number) => {
+    const body = JSON.stringify({ ...question, max_output_tokens: maxOutputTokens });
+    const headers = { authorization: 'Bearer sk', 'content-type': 'application/json' };
+    return fetch(`${simulator.baseUrl}/responses`, { method: 'POST', headers, body });
+  };
+
+  it('turn away what does not fit, say when it will, and take nothing for it', async () => {
+    const { simulator } = await start();
+    simulator.orderLimits({ requests: 10, tokens: 1_000, windowMs: 10_000 });
+    const first = await ask(simulator, 900);
+    expect([first.status, first.headers.get('x-ratelimit-remaining-tokens')]).toEqual([200, '100']);
+    const second = await ask(simulator, 300);
+    expect(second.status).toBe(429);
+    const { error } = (await second.json()) as { error: { code: string; message: string } };
+    expect(error.code).toBe('rate_limit_exceeded');
+    expect(error.message).toMatch(/Limit 1000, Used 8\d\d, Requested 300. Please try again in /);
+    const waitMs = Number(second.headers.get('retry-after-ms'));
+    expect(waitMs).toBeGreaterThan(1_000);
+    expect(waitMs).toBeLessThanOrEqual(2_000);
+    expect(second.headers.get('x-ratelimit-limit-requests')).toBe('10');
+    expect(simulator.charges().total).toBe(1);
+    expect(simulator.requests().map(({ isLimited }) => isLimited)).toEqual([false, true]);
+  });
+
+  it('can be changed while it runs, over HTTP too', async () => {
+    const { simulator } = await start();
+    const order = (body: object) =>
+      fetch(`${simulator.url}/__sim/limits`, { method: 'POST', body: JSON.stringify(body) });
+    expect((await order({ requests: 5, tokens: 100 })).status).toBe(200);
+    const tooLarge = await ask(simulator, 101);
+    expect(await tooLarge.text()).toContain('Request too large');
+    expect((await order({ requests: 5 })).status).toBe(400);
+    await fetch(`${simulator.url}/__sim/limits`, { method: 'DELETE' });
+    expect((await ask(simulator, 101)).status).toBe(200);
   });
 });

@@ -4,6 +4,7 @@
  *
  *   POST /v1/responses · GET /v1/responses/{id} · POST /v1/responses/{id}/cancel
  *   GET /__sim/charges · GET /__sim/requests · POST /__sim/faults · DELETE /__sim/faults
+ *   POST /__sim/limits · DELETE /__sim/limits
  *   GET /__sim/webhooks · POST /__sim/webhooks · DELETE /__sim/webhooks
  */
 import { randomBytes } from 'node:crypto';
@@ -14,7 +15,7 @@ import type { AcceptedWork, Charges } from './accepted-work.js';
 import { AcceptedWorks } from './accepted-work.js';
 import type { ScriptedFault } from './faults.js';
 import { FaultScript, parseFaultScript } from './faults.js';
-import { RateLimits } from './rate-limits.js';
+import { parseLimitOrder, RateLimits, type LimitOrder } from './rate-limits.js';
 import type { LoggedRequest } from './responses-api.js';
 import { ResponsesApi } from './responses-api.js';
 import { readBody, sendError, sendJson } from './send.js';
@@ -32,6 +33,8 @@ export interface SimulatorOptions {
   readonly latencyMs?: number;
   /** Default: none are sent. */
   readonly webhooks?: WebhookOrder;
+  /** Default: none that anybody meets. */
+  readonly limits?: LimitOrder;
 }
 
 export interface Simulator {
@@ -44,6 +47,8 @@ export interface Simulator {
   find(responseId: string): AcceptedWork | undefined;
   addFaults(faults: readonly ScriptedFault[]): void;
   clearFaults(): void;
+  /** What is turned away with 429 from now on; null: nothing. */
+  orderLimits(order: LimitOrder | null): void;
   /** null: no more of them. */
   orderWebhooks(order: WebhookOrder | null): void;
   webhooks(): readonly SentWebhook[];
@@ -56,15 +61,17 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   script.add(options.faults ?? []);
   const webhooks = new Webhooks();
   webhooks.order(options.webhooks ?? null);
+  const limits = new RateLimits();
+  limits.order(options.limits ?? null);
   const api = new ResponsesApi({
     works,
     webhooks,
     script,
-    limits: new RateLimits(),
+    limits,
     latencyMs: options.latencyMs ?? 40,
   });
   const server = createServer((request, response) => {
-    route(request, response, { api, works, script, webhooks }).catch((error: unknown) => {
+    route(request, response, { api, works, script, webhooks, limits }).catch((error: unknown) => {
       if (!response.headersSent) sendJson(response, 500, { error: { message: String(error) } });
       else response.destroy();
     });
@@ -79,6 +86,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     find: (id) => works.find(id),
     addFaults: (faults) => script.add(faults),
     clearFaults: () => script.clear(),
+    orderLimits: (order) => limits.order(order),
     orderWebhooks: (order) => webhooks.order(order),
     webhooks: () => webhooks.sent,
     close: () => {
@@ -93,12 +101,13 @@ interface Parts {
   readonly works: AcceptedWorks;
   readonly script: FaultScript;
   readonly webhooks: Webhooks;
+  readonly limits: RateLimits;
 }
 
 async function route(
   request: IncomingMessage,
   response: ServerResponse,
-  { api, works, script, webhooks }: Parts,
+  { api, works, script, webhooks, limits }: Parts,
 ): Promise<void> {
   const path = new URL(request.url ?? '/', 'http://simulator').pathname;
   const key = `${request.method} ${path}`;
@@ -108,6 +117,11 @@ async function route(
   if (key === 'DELETE /__sim/faults') {
     script.clear();
     return sendJson(response, 200, { faults: 0 });
+  }
+  if (key === 'POST /__sim/limits') return orderLimits(request, response, limits);
+  if (key === 'DELETE /__sim/limits') {
+    limits.order(null);
+    return sendJson(response, 200, { limits: 'off' });
   }
   if (key === 'GET /__sim/webhooks') return sendJson(response, 200, webhooks.sent);
   if (key === 'POST /__sim/webhooks') return orderWebhooks(request, response, webhooks);
@@ -140,6 +154,19 @@ async function addFaults(
     sendJson(response, 200, { added: faults.length });
   } catch (error) {
     sendError(response, 400, { code: 'fault_script_invalid', message: String(error) });
+  }
+}
+
+async function orderLimits(
+  request: IncomingMessage,
+  response: ServerResponse,
+  limits: RateLimits,
+): Promise<void> {
+  try {
+    limits.order(parseLimitOrder(JSON.parse(await readBody(request))));
+    sendJson(response, 200, { limits: 'on' });
+  } catch (error) {
+    sendError(response, 400, { code: 'limit_order_invalid', message: String(error) });
   }
 }
 

@@ -37,7 +37,7 @@ it('the demo shows a second submit find the first run, a run retry, three matric
   const told = demo.output();
   expect({ exit, told }).toMatchObject({ exit: { code: 0 } });
   expect(told).toMatch(/The same Idempotency-Key found the first run: run_/);
-  expect(told).toMatch(/retrying +Retrying: the AI service is busy/);
+  expect(told).toMatch(/retrying +Retrying: the AI service is overloaded/);
   expect(told.match(/completed +Completed\./g)).toHaveLength(3);
   expect(told).toMatch(/paid more than once: none/);
 

@@ -15,6 +15,7 @@ const heldElsewhere = {
   holdfast_effects_total: 'test/faults/effects-once.spec.ts',
   holdfast_effect_duration_seconds: 'test/faults/effects-once.spec.ts',
   holdfast_fences_lost_total: 'apps/processor/src/execute-runs/progress-teller.spec.ts',
+  holdfast_limit_waiting_calls: 'test/integration/openai-gateway/fleet-limits.spec.ts',
   holdfast_metrics_unread_total: 'libs/metrics/src/prometheus-metrics.spec.ts',
 } as const;
 
@@ -125,6 +126,7 @@ it('show a run that is taken from its owner: lost, fenced off, rescued, complete
   await flow.runs.streamUntil(id, 'progress', ({ type }) => type.includes('progressed')); // its next write is the outcome
   await shows('processor', /holdfast_runs_in_hand [1-9]/);
   await shows('processor', /holdfast_leases_renewed_total [1-9]/);
+  await shows('processor', /holdfast_limit_calls_in_flight\{pool="[^"]+"\} [1-9]/);
   await flow.database.query(
     `UPDATE processor.executions SET fence = fence + 1, owner = 'gone', lease_until = now() + interval '4 s' WHERE run_id = $1`,
     [uuidOf(id as RunId)],
@@ -132,6 +134,23 @@ it('show a run that is taken from its owner: lost, fenced off, rescued, complete
   await shows('processor', 'holdfast_leases_lost_total 1');
   await shows('processor', 'holdfast_rescues_total{kind="lease_expired"} 1');
   await flow.runs.completion(id);
+}, 60_000);
+
+it('show calls that wait because OpenAI has asked for a pause', async () => {
+  const [first, second] = ['Who is told to wait?', 'Who waits, too?'];
+  await flow.simulator.script({
+    match: { inputIncludes: first },
+    fault: {
+      kind: 'status',
+      status: 429,
+      code: 'rate_limit_exceeded',
+      headers: { 'retry-after': '6' },
+    },
+  });
+  const told = await flow.runs.ask(first);
+  await shows('processor', /holdfast_limit_corrections_total\{pool="[^"]+",kind="throttled"\} 1/);
+  const waits = await flow.runs.ask(second);
+  await Promise.all([flow.runs.completion(told.id), flow.runs.completion(waits.id)]);
 }, 60_000);
 
 it('count decisions, by what became of them', async () => {

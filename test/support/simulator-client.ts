@@ -3,6 +3,7 @@ import { uuidOf, type RunId } from '#libs/domain';
 import type { Charges } from '../../dev/simulator/accepted-work.js';
 import type { ScriptedFault } from '../../dev/simulator/faults.js';
 import type { LoggedRequest } from '../../dev/simulator/responses-api.js';
+import type { LimitOrder } from '../../dev/simulator/rate-limits.js';
 import type { SentWebhook, WebhookOrder } from '../../dev/simulator/webhooks.js';
 
 export class SimulatorClient {
@@ -38,6 +39,12 @@ export class SimulatorClient {
 
   async callsOf(runId: string): Promise<readonly LoggedRequest[]> {
     return (await this.calls()).filter((line) => line.runId === uuidOf(runId as RunId));
+  }
+
+  /** What is turned away with 429 from now on; null: nothing. */
+  async orderLimits(order: LimitOrder | null): Promise<void> {
+    const method = order === null ? 'DELETE' : 'POST';
+    await this.send('limits', { method, ...(order && { body: JSON.stringify(order) }) });
   }
 
   /** For responses that end from now on; null: none is sent. */

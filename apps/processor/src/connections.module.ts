@@ -57,6 +57,7 @@ export class ConnectionsModule {
             apiKey: settings.openaiApiKey,
             log,
             metrics,
+            limits: settings.openaiLimits,
             ...(settings.webhookSecret !== null && {
               webhooks: { secret: settings.webhookSecret, graceMs: settings.webhookGraceMs },
             }),

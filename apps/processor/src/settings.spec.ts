@@ -59,3 +59,21 @@ describe('receivers of webhooks', () => {
     expect(JSON.stringify(problems)).not.toContain(secret);
   });
 });
+
+describe("OpenAI's limits", () => {
+  it('are read from JSON, and are none where nothing is set', () => {
+    expect(parsed({})).toMatchObject({ openaiLimits: [] });
+    const limits = '[{"pool":"gpt-5.2","requests":500,"tokens":200000}]';
+    expect(parsed({ PROCESSOR_OPENAI_LIMITS: limits })).toMatchObject({
+      openaiLimits: [{ pool: 'gpt-5.2', requests: 500, tokens: 200_000, windowMs: 60_000 }],
+    });
+  });
+
+  it('that contradict each other are refused, all of them at once', () => {
+    const limits = '[{"pool":"a","requests":0},{"pool":"b","requests":500,"tokens":200}]';
+    const problems = parsed({ PROCESSOR_OPENAI_LIMITS: limits });
+    expect(problems).toEqual([
+      expect.stringMatching(/^PROCESSOR_OPENAI_LIMITS: \[0\] needs requests.*; \[1\] .*swapped/),
+    ]);
+  });
+});

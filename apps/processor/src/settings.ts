@@ -1,5 +1,6 @@
 /** What the processor reads from its environment. */
 import { longestTopicMs } from '#libs/contracts';
+import { parseLimits, type PoolLimits } from '#libs/openai-gateway';
 import {
   logLevels,
   retentionSettings,
@@ -31,6 +32,8 @@ export interface ProcessorSettings {
   readonly webhookSecret: string | null;
   /** `PROCESSOR_WEBHOOK_GRACE_MS`: how long past its time limit an unknown call waits for its webhook, default 2 min. */
   readonly webhookGraceMs: number;
+  /** `PROCESSOR_OPENAI_LIMITS`: what the fleet may ask of which models, as JSON. Default: what OpenAI's headers say. */
+  readonly openaiLimits: readonly PoolLimits[];
   readonly logLevel: LogLevel;
   /** `PROCESSOR_RUN_SLOTS`: runs carried at once, default 32. */
   readonly runSlots: number;
@@ -68,6 +71,7 @@ export function parseSettings(env: Environment): ParsedSettings<ProcessorSetting
       min: 1_000,
       max: 3_600_000,
     }),
+    openaiLimits: openaiLimits(read),
     logLevel: read.oneOf('LOG_LEVEL', logLevels, 'info'),
     runSlots: read.wholeNumber('PROCESSOR_RUN_SLOTS', { fallback: 32, min: 1, max: 10_000 }),
     databaseConnections: read.wholeNumber('PROCESSOR_DATABASE_CONNECTIONS', {
@@ -89,6 +93,17 @@ export function parseSettings(env: Environment): ParsedSettings<ProcessorSetting
     ),
     keep: retentionSettings(read, longestTopicMs()),
   });
+}
+
+const LIMITS = 'PROCESSOR_OPENAI_LIMITS';
+
+function openaiLimits(read: SettingReader): readonly PoolLimits[] {
+  const text = read.optionalText(LIMITS);
+  if (text === undefined) return [];
+  const parsed = parseLimits(text);
+  if (parsed.kind === 'limits') return parsed.limits;
+  read.refuse(LIMITS, parsed.problems.join('; '));
+  return [];
 }
 
 const TARGETS = 'PROCESSOR_WEBHOOK_TARGETS';

@@ -28,6 +28,7 @@ const LONG_SECONDS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600, 1_800, 7_
 
 const failureClass = 'a failure class, `none` where nothing failed';
 const model = "a workflow's model";
+const pool = 'a model pool, by its name in the settings, or the model';
 const group = 'a consumer group';
 
 export const metricCatalogue = {
@@ -252,6 +253,44 @@ export const metricCatalogue = {
     labels: { statement: 'the same' },
     meaning: 'Calls written by them.',
     whenItMoves: 'Divided by the batches: how well the writes are gathered.',
+  },
+  // ---- limits of OpenAI ------------------------------------------------------------------------------------------------
+  holdfast_limit_waiting_calls: {
+    type: 'gauge',
+    apps: PROCESSOR,
+    labels: { pool },
+    meaning: 'Model calls of this processor that wait for their turn.',
+    whenItMoves: 'More is asked for than the limit allows: see what is set, and what OpenAI says.',
+  },
+  holdfast_limit_calls_in_flight: {
+    type: 'gauge',
+    apps: PROCESSOR,
+    labels: { pool },
+    meaning: 'Model calls that this processor has on their way, from their entrance to their end.',
+    whenItMoves: 'The sum over the processors is at most `inFlight` of the pool.',
+  },
+  holdfast_limit_wait_seconds: {
+    type: 'histogram',
+    apps: PROCESSOR,
+    labels: { pool, outcome: '`entered`, `parked` (for long), `aborted`' },
+    meaning: 'How long calls waited that could not go at once.',
+    whenItMoves: 'Runs are slow because of the limit, and not of the model.',
+    buckets: LONG_SECONDS,
+  },
+  holdfast_limit_asks_total: {
+    type: 'counter',
+    apps: PROCESSOR,
+    labels: { pool },
+    meaning: "Statements for a share of the fleet's buckets.",
+    whenItMoves: 'A few per second while there is work, however many calls there are.',
+  },
+  holdfast_limit_corrections_total: {
+    type: 'counter',
+    apps: PROCESSOR,
+    labels: { pool, kind: '`throttled`, `overloaded`, `limit_lowered`' },
+    meaning: 'Answers of OpenAI after which less is asked for.',
+    whenItMoves:
+      '`throttled`: the limit is less than what is set, or others use it. `overloaded`: theirs to mend; the rate grows again by itself.',
   },
   // ---- effects outside -------------------------------------------------------------------------------------------------
   holdfast_effects_total: {

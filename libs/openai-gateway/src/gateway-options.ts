@@ -2,6 +2,7 @@
 import type { Metrics } from '#libs/metrics';
 import type { Database } from '#libs/postgres';
 import type { FieldLog } from '#libs/process';
+import type { PoolLimits } from './limits/pool-limits.js';
 
 export interface GatewayOptions {
   readonly database: Database;
@@ -14,6 +15,8 @@ export interface GatewayOptions {
   readonly timing?: Partial<GatewayTiming>;
   /** Sockets to OpenAI. Default 256. */
   readonly maxConnections?: number;
+  /** What the fleet may ask of which models. Default: nothing is known but what OpenAI's headers say. */
+  readonly limits?: readonly PoolLimits[];
   /** Default: OpenAI's webhooks are not listened to, and a call of unknown outcome is not waited for. */
   readonly webhooks?: WebhookOptions;
 }

@@ -3,6 +3,7 @@ import { AddCallSender1795494000000 } from './migrations/add-call-sender.js';
 import { CommentCalls1795493801500 } from './migrations/comment-calls.js';
 import { CreateCallStops1795494100000 } from './migrations/create-call-stops.js';
 import { CreateCalls1764000100000 } from './migrations/create-calls.js';
+import { CreateLimitBuckets1795700100000 } from './migrations/create-limit-buckets.js';
 import { IndexCallResponses1795646000000 } from './migrations/index-call-responses.js';
 
 export type {
@@ -27,16 +28,23 @@ export { forgetOutputs, removeCalls } from './ledger/forget-calls.js';
 export { flexIsFull, newestCalls, type NewestCall } from './ledger/newest-calls.js';
 export { giveUpUnknownCalls, runsWithOpenCalls, stopCalls } from './ledger/stop-calls.js';
 export { usageOfRuns, type RunUsage } from './ledger/usage-of-runs.js';
+export { FleetLimits, type PoolFacts } from './limits/fleet-limits.js';
+export { takeShare, type Ask } from './limits/limit-buckets.store.js';
+export type { Share } from './limits/share.js';
+export type { CallPass, GateCall } from './gate/call-gate.js';
+export type { Room } from './limits/limited-pool.js';
+export { parseLimits, type ParsedLimits, type PoolLimits } from './limits/pool-limits.js';
 export type { LookUp } from './look-up-response.js';
 export { OpenAiGateway } from './openai-gateway.js';
 
-/** `processor.calls`, `processor.call_stops`; run with the processor's own migrations, into schema `processor`. */
+/** `processor.calls`, `processor.call_stops`, `processor.limit_buckets`; run with the processor's own migrations, into schema `processor`. */
 export const gatewayMigrations = [
   CreateCalls1764000100000,
   CommentCalls1795493801500,
   AddCallSender1795494000000,
   CreateCallStops1795494100000,
   IndexCallResponses1795646000000,
+  CreateLimitBuckets1795700100000,
 ];
 export type { OpenAiHealth } from './openai/openai-health.js';
 export type { WebhookHeaders, WebhookReading } from './openai/read-webhook.js';

@@ -9,6 +9,8 @@ export interface ModelCallRequest {
   readonly tenant: string;
   /** Where room is scarce, interactive calls go before those of a batch. */
   readonly priority: RunPriority;
+  /** The tenant's part where room is scarce, over 0; default 1. */
+  readonly weight?: number;
   /** The bare UUID of the run. */
   readonly runId: string;
   /** Position of the step in its workflow, from 0. */

@@ -14,6 +14,7 @@
  * (G5) No prompt or output text in failures, logs or errors.
  */
 import { noMetrics, type Metrics } from '#libs/metrics';
+import { uuidv7 } from '#libs/postgres';
 import { callIdOf } from './call-id.js';
 import { inCallSpan } from './call-span.js';
 import { countCall } from './count-call.js';
@@ -24,6 +25,8 @@ import { Passage } from './gate/passage.js';
 import { defaultTiming, type GatewayOptions } from './gateway-options.js';
 import { CallLedger } from './ledger/call-ledger.store.js';
 import { openCallsOf } from './ledger/open-calls.js';
+import { FleetLimits, type PoolFacts } from './limits/fleet-limits.js';
+import type { Room } from './limits/limited-pool.js';
 import { lookUpResponse, type LookUp } from './look-up-response.js';
 import { estimateInputTokens } from './money/estimate-tokens.js';
 import type { CallOwner, ModelCallOutcome, ModelCallRequest } from './model-call.js';
@@ -38,7 +41,8 @@ export class OpenAiGateway {
   readonly #metrics: Metrics;
   readonly #endpoint: OpenAiEndpoint;
   readonly #ledger: CallLedger;
-  readonly #gate = new Gates([]);
+  readonly #limits: FleetLimits;
+  readonly #gate: Gates;
   readonly #told = new ToldCalls();
   /** Calls that are being carried through, requests on the wire that nobody waits for any more included (G4). */
   readonly #busy = new Map<string, { readonly runId: string; readonly ended: Promise<void> }>();
@@ -48,6 +52,10 @@ export class OpenAiGateway {
     this.#timing = { ...defaultTiming, ...options.timing };
     this.#metrics = options.metrics ?? noMetrics;
     this.#ledger = new CallLedger(options.database, this.#metrics);
+    this.#limits = new FleetLimits(options.limits ?? [], {
+      ...{ database: options.database, holder: uuidv7(), log: options.log, metrics: this.#metrics },
+    });
+    this.#gate = new Gates([this.#limits]);
     this.#endpoint = new OpenAiEndpoint({
       baseUrl: options.baseUrl,
       apiKey: options.apiKey,
@@ -87,6 +95,16 @@ export class OpenAiGateway {
   /** How OpenAI has answered lately, as calls found it: nobody asks it just for this. */
   health(): OpenAiHealth {
     return this.#endpoint.health();
+  }
+
+  /** What a claim may count on, so that no run holds a slot only to wait. */
+  rooms(): readonly Room[] {
+    return this.#limits.rooms();
+  }
+
+  /** Calls of this process that wait for their turn, and that are on their way, by model pool. */
+  pools(): readonly PoolFacts[] {
+    return this.#limits.facts();
   }
 
   /**
@@ -137,6 +155,7 @@ export class OpenAiGateway {
     await orAborted(this.#allIdle(), grace);
     await this.#endpoint.close();
     await orAborted(this.#allIdle(), AbortSignal.timeout(this.#timing.closeGraceMs));
+    await this.#limits.close();
   }
 
   #carryThrough(

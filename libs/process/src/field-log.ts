@@ -25,6 +25,10 @@ export const logFields = {
   target: 'word',
   responseId: 'word',
   requestId: 'word',
+  /** OpenAI's, by its name in the settings. */
+  account: 'word',
+  /** Models that share a limit. */
+  pool: 'word',
   /** Another response id that stands in the ledger. */
   held: 'word',
   traceId: 'word',

@@ -97,6 +97,11 @@ export class SettingReader {
     return this.wrong(name, text === undefined ? 'is not set' : 'must not hold white space', '');
   }
 
+  /** As it stands, for what has a grammar of its own. Not set: undefined. */
+  optionalText(name: string): string | undefined {
+    return this.text(name);
+  }
+
   /** What webhooks are signed with, as their sender gives it: `whsec_` and base64. Not set: null. */
   signingSecret(name: string): string | null {
     const text = this.text(name);

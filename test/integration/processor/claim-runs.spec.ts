@@ -1,5 +1,6 @@
 /** Real: Postgres, the processor's stores. Stands in: nothing. */
 import { randomUUID } from 'node:crypto';
+import type { ClaimRoom } from '../../../apps/processor/src/execute-runs/claim-room.js';
 import type { Claim } from '../../../apps/processor/src/execute-runs/claim.js';
 import {
   aWork,
@@ -144,6 +145,54 @@ describe("one tenant's thousands of runs", () => {
   });
 });
 
+describe('the room that limits leave', () => {
+  const room = (runs: number, changes: Partial<ClaimRoom> = {}): ClaimRoom => ({
+    ...{ tenantsInHand: [], guestsOnly: false, runsByModel: new Map([['gpt-5.2', runs]]) },
+    ...changes,
+  });
+
+  it('bounds what is taken, over all tenants of the model', async () => {
+    await fixture.insertReady('a', 20);
+    await fixture.insertReady('b', 20);
+    const claims = await one.claims.claim(16, room(6));
+    expect(claims).toHaveLength(6);
+    expect(count(tenantsOf(claims), 'a')).toBe(3);
+  });
+
+  it('that is none lets one run of each tenant in of whom nothing is in hand, and no other', async () => {
+    await fixture.insertReady('a', 20);
+    await fixture.insertReady('b', 20);
+    const claims = await one.claims.claim(16, room(0, { tenantsInHand: ['a'] }));
+    expect(tenantsOf(claims)).toEqual(['b']);
+    expect(await one.claims.claim(16, room(0, { tenantsInHand: ['a', 'b'] }))).toEqual([]);
+  });
+
+  it('takes guests only where all slots are taken, one of each', async () => {
+    for (const tenant of ['a', 'b', 'c']) await fixture.insertReady(tenant, 20);
+    const guests = room(100, { tenantsInHand: ['a'], guestsOnly: true });
+    expect(tenantsOf(await one.claims.claim(4, guests)).sort()).toEqual(['b', 'c']);
+  });
+
+  it('that is held takes nobody, and other models go on', async () => {
+    await fixture.insertReady('a', 5);
+    expect(await one.claims.claim(16, room(-1))).toEqual([]);
+    const other = room(-1, { runsByModel: new Map([['another', -1]]) });
+    expect(await one.claims.claim(16, other)).toHaveLength(5);
+  });
+
+  it('is shared by weight, and each claim brings its own', async () => {
+    await fixture.insertReady('heavy', 20);
+    await fixture.insertReady('light', 20);
+    await fixture.sql(`UPDATE processor.lanes SET weight = 3 WHERE tenant = 'heavy'`);
+    const claims = await one.claims.claim(16, room(8));
+    await fixture.sql(`UPDATE processor.lanes SET weight = 1`);
+    expect(count(tenantsOf(claims), 'heavy')).toBe(6);
+    expect(new Set(claims.map(({ run, weight }) => `${run.tenant} ${weight}`))).toEqual(
+      new Set(['heavy 3', 'light 1']),
+    );
+  });
+});
+
 describe('more lanes than free slots', () => {
   it('fill every slot all the same, and each lane has its turn', async () => {
     const tenants = Array.from({ length: 100 }, (_, index) => `tenant-${index}`);
@@ -199,7 +248,7 @@ async function costOfClaim({ database }: SpecProcessor) {
   let plan: Plan | undefined;
   const explain = database.transaction(async (tx) => {
     const { rows } = await tx.query<{ 'QUERY PLAN': [Plan] }>(
-      `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE "processor.executions.claim" (32, 'x', 10000, 64, 10, '{${ids.join()}}')`,
+      `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE "processor.executions.claim" (32, 'x', 10000, 64, 10, '{${ids.join()}}', '{}', false, '{}', '{}')`,
     );
     plan = rows[0]!['QUERY PLAN'][0];
     throw undone;

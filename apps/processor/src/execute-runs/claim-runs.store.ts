@@ -6,7 +6,9 @@
  * (C2) SKIP LOCKED: two processors that claim at once take different runs.
  * (C3) The lane that is furthest behind comes first; within a claim every lane gets slots by its weight. A lane that was empty
  *      catches up by at most `CATCH_UP` runs, so that it can't starve the others afterwards.
- * (C4) Lease, fence, attempt and RunStarted commit together. If the answer to the commit is lost, nobody renews the leases of
+ * (C4) What OpenAI's limits leave no room for is not taken, so that no run holds a slot only to wait. A tenant of whom nothing is
+ *      in hand here is a guest: one run of each of its lanes may be taken all the same, unless nobody may call at all.
+ * (C5) Lease, fence, attempt and RunStarted commit together. If the answer to the commit is lost, nobody renews the leases of
  *      this claim, and the rescuer takes the runs back.
  */
 import type { Outbox } from '#libs/messaging';
@@ -15,6 +17,7 @@ import { pauseAt } from '#libs/pause-points';
 import { statement, uuidv7, type Database, type Tx } from '#libs/postgres';
 import { FIRST_FENCE, NO_USAGE, runEventMessage, type ExecutionRow } from '../schema/index.js';
 import type { Claim } from './claim.js';
+import type { ClaimRoom } from './claim-room.js';
 
 /** Runs that one claim takes at most. */
 export const MAX_CLAIM = 64;
@@ -29,9 +32,10 @@ export class ClaimRunsStore {
     private readonly leaseMs: number,
   ) {}
 
-  /** Up to `slots` runs, at most 64; fewer or none where no more are ready. */
-  async claim(slots: number): Promise<Claim[]> {
+  /** Up to `slots` runs, at most 64; fewer or none where no more are ready, or may be called. */
+  async claim(slots: number, room: ClaimRoom = everyRoom): Promise<Claim[]> {
     const wanted = Math.min(slots, MAX_CLAIM);
+    const models = [...room.runsByModel.keys()];
     if (wanted <= 0) return [];
     const claims = await this.database.transaction(async (tx) => {
       const { rows } = await tx.query<ClaimedRow>(CLAIM, [
@@ -41,11 +45,13 @@ export class ClaimRunsStore {
         MAX_LANES,
         CATCH_UP,
         Array.from({ length: wanted }, () => uuidv7()),
+        ...[room.tenantsInHand, room.guestsOnly],
+        ...[models, models.map((model) => room.runsByModel.get(model))],
       ]);
       if (rows.length === 0) return [];
       await this.record(tx, rows);
       pauseAt('claim.before-commit');
-      return rows.map((run) => ({ run, fence: run.fence }));
+      return rows.map((run) => ({ run, fence: run.fence, weight: run.weight }));
     });
     if (claims.length > 0) pauseAt('claim.after-commit');
     return claims;
@@ -72,7 +78,13 @@ export class ClaimRunsStore {
   }
 }
 
-type ClaimedRow = ExecutionRow & { readonly now: Date; readonly newest_event_id: string };
+const everyRoom: ClaimRoom = { tenantsInHand: [], guestsOnly: false, runsByModel: new Map() };
+
+type ClaimedRow = ExecutionRow & {
+  readonly now: Date;
+  readonly newest_event_id: string;
+  readonly weight: number;
+};
 
 const READY_IN_LANE = `e.status = 'ready' AND e.tenant = l.tenant AND e.model = l.model
   AND (e.next_attempt_at IS NULL OR e.next_attempt_at <= now())`;
@@ -87,14 +99,19 @@ const CLAIM = statement(
   'processor.executions.claim',
   `WITH lane AS MATERIALIZED (
      SELECT l.tenant, l.model, l.weight,
-       greatest(l.virtual_time, (SELECT max(virtual_time) FROM processor.lanes) - $5::int) AS behind
-     FROM processor.lanes l CROSS JOIN LATERAL (
+       greatest(l.virtual_time, (SELECT max(virtual_time) FROM processor.lanes) - $5::int) AS behind, r.room
+     FROM processor.lanes l LEFT JOIN unnest($9::text[], $10::int[]) AS r (model, room) ON r.model = l.model
+     CROSS JOIN LATERAL (
        SELECT FROM processor.executions e WHERE ${READY_IN_LANE} ORDER BY e.priority, e.seq LIMIT 1
      ) ready
      WHERE NOT l.paused
+       AND (l.tenant <> ALL($7::text[]) AND coalesce(r.room, 1) >= 0 OR NOT $8::boolean AND coalesce(r.room, 1) > 0)
      ORDER BY behind, l.tenant, l.model LIMIT $4::int
    ), share AS MATERIALIZED (
-     SELECT tenant, model, behind, ceil($1::float8 * weight / sum(weight) OVER ())::int AS quota FROM lane
+     SELECT tenant, model, behind, CASE WHEN $8::boolean THEN 1 ELSE greatest(1, least(
+         ceil($1::float8 * weight / sum(weight) OVER ()),
+         ceil(room::float8 * weight / sum(weight) OVER (PARTITION BY model))))::int END AS quota
+     FROM lane
    ), picked AS MATERIALIZED (
      SELECT p.run_id, row_number() OVER () AS place FROM share l CROSS JOIN LATERAL (
        SELECT e.run_id FROM processor.executions e WHERE ${READY_IN_LANE}
@@ -123,5 +140,5 @@ const CLAIM = statement(
                         + s.runs::float8 / l.weight
      FROM served s JOIN free_lane USING (tenant, model) WHERE l.tenant = s.tenant AND l.model = s.model
    )
-   SELECT claimed.*, now() AS now FROM claimed`,
+   SELECT claimed.*, now() AS now, lane.weight FROM claimed JOIN lane USING (tenant, model)`,
 );

@@ -4,4 +4,6 @@ import type { ExecutionRow } from '../schema/index.js';
 export interface Claim {
   readonly run: ExecutionRow;
   readonly fence: bigint;
+  /** Of its lane, where room at OpenAI is scarce; default 1. */
+  readonly weight?: number;
 }

@@ -13,7 +13,7 @@ import type { RunMovesStore } from './run-moves.store.js';
 export interface ExecuteTools {
   readonly workflows: WorkflowCatalogue;
   readonly contents: ContentStore;
-  readonly gateway: Pick<OpenAiGateway, 'callModel' | 'closeCalls' | 'offTheWire'>;
+  readonly gateway: Pick<OpenAiGateway, 'callModel' | 'closeCalls' | 'offTheWire' | 'rooms'>;
   /** For reading the call ledger. */
   readonly database: Database;
   readonly checkPoints: CheckPointsStore;

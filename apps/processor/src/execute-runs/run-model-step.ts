@@ -126,7 +126,7 @@ async function runUnit(
   if (first.kind === 'failed') return give(first); // (M2)
   const call = (asking: Asking, broken: BrokenAnswer | null) =>
     callOnce(
-      requestOf(asking, prompt, broken, unit, step, index, run),
+      { ...requestOf(asking, prompt, broken, unit, step, index, run), ...weightOf(lease) },
       unit,
       step,
       index,
@@ -152,6 +152,10 @@ async function runUnit(
     asking = next; // (M5)
   }
 }
+
+/** The tenant's, where calls have to wait for their turn. */
+const weightOf = ({ claim: { weight } }: Lease): Pick<ModelCallRequest, 'weight'> =>
+  weight === undefined ? {} : { weight };
 
 /** (M4) */
 const plainlyAgain = (asking: Asking): Asking => ({ ...asking, try: asking.try + 1 });

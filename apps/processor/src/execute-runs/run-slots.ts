@@ -6,12 +6,15 @@
  *      hints may be lost, and other processes make runs ready too.
  * (R3) A claim that got less than it asked for has most likely emptied the lanes: the next look comes a little later.
  * (R4) What a claim has to tell (RunStarted) waits for the relay's next look: a quick run tells of its start and its end at once.
+ * (R5) Runs for which OpenAI's limits leave no room stay where they are; slots beyond the set number are for tenants of whom
+ *      nothing is in hand (claim-room.ts), so that one tenant's long runs do not keep another's out.
  */
 import { performance } from 'node:perf_hooks';
 import { pauseAt } from '#libs/pause-points';
 import type { FieldLog } from '#libs/process';
 import { aboutRun } from '../schema/index.js';
 import { fenceBefore } from './attempts.store.js';
+import { claimRoom, freeSlots } from './claim-room.js';
 import { MAX_CLAIM, type ClaimRunsStore } from './claim-runs.store.js';
 import type { Claim } from './claim.js';
 import { executeRun } from './execute-run.js';
@@ -21,6 +24,7 @@ import { inRunSpan } from './trace-run.js';
 
 const POLL_MS = 500;
 const LOOK_AGAIN_MS = 20;
+const LOOK_FOR_GUESTS_MS = 250;
 
 export interface RunSlotsOptions {
   readonly store: ClaimRunsStore;
@@ -31,13 +35,14 @@ export interface RunSlotsOptions {
 }
 
 export class RunSlots {
-  private readonly working = new Set<Promise<void>>();
+  private readonly working = new Map<Promise<void>, Claim>();
   private readonly stopping = new AbortController();
   private running: Promise<void> = Promise.resolve();
   private wake: () => void = () => undefined;
   private woken = false;
   /** The last claim found something. */
   private moreMayWait = true;
+  private guestsSoughtAtMs = -Infinity;
 
   constructor(private readonly options: RunSlotsOptions) {}
 
@@ -64,7 +69,7 @@ export class RunSlots {
     this.stopping.abort();
     this.wake();
     await this.running;
-    const inHand = () => Promise.all(this.working);
+    const inHand = () => Promise.all(this.working.keys());
     await within(inHand(), graceMs);
     pauseAt('drain.releasing');
     this.options.keeper.abortAll('released');
@@ -78,24 +83,38 @@ export class RunSlots {
       const wanted = slots - this.working.size;
       let claimed = 0;
       try {
-        claimed = await this.claim(wanted);
+        claimed = await this.claim();
       } catch (error) {
         log.warn({ error }, 'claiming failed; trying again');
       }
-      if (this.working.size >= slots || claimed === 0)
+      const isFull = freeSlots(slots, this.working.size).guestsOnly;
+      if (isFull || claimed === 0)
         await this.untilWoken(POLL_MS, signal); // (R2)
       else if (claimed < Math.min(wanted, MAX_CLAIM)) await this.untilWoken(LOOK_AGAIN_MS, signal); // (R3)
     }
   }
 
-  private async claim(free: number): Promise<number> {
-    if (free <= 0) return 0;
+  private async claim(): Promise<number> {
+    const { slots, store, tools } = this.options;
+    const { free, guestsOnly } = freeSlots(slots, this.working.size);
+    if (free === 0 || (guestsOnly && !this.mayLookForGuests())) return 0;
+    const inHand = [...this.working.values()].map(({ run }) => run);
+    const room = claimRoom(inHand, guestsOnly, tools.gateway.rooms()); // (R5)
     const sentAtMs = performance.now();
-    const claims = await this.options.store.claim(free);
-    this.moreMayWait = claims.length > 0;
+    const claims = await store.claim(free, room);
+    const isShort = [...room.runsByModel.values()].some((runs) => runs < free);
+    if (!guestsOnly) this.moreMayWait = claims.length > 0 || isShort;
     for (const claim of claims) this.work(claim, sentAtMs);
-    this.options.tools.metrics.add('holdfast_runs_claimed_total', {}, claims.length);
+    tools.metrics.add('holdfast_runs_claimed_total', {}, claims.length);
     return claims.length;
+  }
+
+  /** While all slots are taken, hints come with every admission: they are not worth a statement each. */
+  private mayLookForGuests(): boolean {
+    const nowMs = performance.now();
+    if (nowMs - this.guestsSoughtAtMs < LOOK_FOR_GUESTS_MS) return false;
+    this.guestsSoughtAtMs = nowMs;
+    return true;
   }
 
   /** (R1) */
@@ -105,7 +124,7 @@ export class RunSlots {
       this.working.delete(work);
       if (this.moreMayWait) this.hint(); // (R2)
     });
-    this.working.add(work);
+    this.working.set(work, claim);
   }
 
   private async carryOut(lease: Lease): Promise<void> {

@@ -95,10 +95,12 @@ export class ReportHealthController {
 
   private askingOpenAi() {
     const { problem, answeredAgoMs } = this.gateway.health();
+    const waiting = this.gateway.pools().reduce((sum, pool) => sum + pool.waiting, 0);
+    const facts = { answeredAgoMs, waiting };
     const indicator = this.indicators.check('openai');
     return problem === null
-      ? indicator.up({ answeredAgoMs })
-      : indicator.degraded({ message: problem, answeredAgoMs });
+      ? indicator.up(facts)
+      : indicator.degraded({ message: problem, ...facts });
   }
 
   private async publishing() {

@@ -7,6 +7,7 @@ import {
   type KafkaTransportStrategy,
 } from '#libs/messaging';
 import { atMostEvery, PrometheusMetrics } from '#libs/metrics';
+import { OpenAiGateway, type PoolFacts } from '#libs/openai-gateway';
 import { Database } from '#libs/postgres';
 import { AdmitRunsModule } from '../admit-runs/admit-runs.module.js';
 import { RETRY_CONSUMER, WORK_CONSUMER } from '../consumers.js';
@@ -29,6 +30,7 @@ export class ReportMetricsModule {
     @Inject(WORK_CONSUMER) work: KafkaTransportStrategy,
     @Inject(RETRY_CONSUMER) retries: KafkaTransportStrategy,
     slots: RunSlots,
+    gateway: OpenAiGateway,
     database: Database,
   ) {
     reportRelay(metrics, relay);
@@ -40,12 +42,26 @@ export class ReportMetricsModule {
       holdfast_runs_in_hand: [{ labels: {}, value: slots.inUse }],
       holdfast_run_slots: [{ labels: {}, value: slots.size }],
     }));
+    reportPools(metrics, gateway);
     const store = new WaitingRunsStore(database);
     reportWaitingRuns(
       metrics,
       atMostEvery(COUNT_WAITING_EVERY_MS, () => store.count()),
     );
   }
+}
+
+function reportPools(metrics: PrometheusMetrics, gateway: OpenAiGateway): void {
+  const samples = (valueOf: (facts: PoolFacts) => number) =>
+    gateway.pools().map((facts) => ({ labels: { pool: facts.pool }, value: valueOf(facts) }));
+  metrics.readFrom(
+    'limits',
+    ['holdfast_limit_waiting_calls', 'holdfast_limit_calls_in_flight'],
+    () => ({
+      holdfast_limit_waiting_calls: samples(({ waiting }) => waiting),
+      holdfast_limit_calls_in_flight: samples(({ inFlight }) => inFlight),
+    }),
+  );
 }
 
 function reportWaitingRuns(

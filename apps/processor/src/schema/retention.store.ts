@@ -86,6 +86,11 @@ export const processorRetention: readonly Retention<ProcessorStores, Keep>[] = [
     table: 'processor.lanes',
     because: 'one row per tenant and model, with the weight and the pause that people gave it',
   },
+  {
+    kind: 'stays',
+    table: 'processor.limit_buckets',
+    because: 'one row per account, model pool and service tier',
+  },
   { kind: 'stays', table: 'processor.leases', because: 'one row per kind of leader' },
   { kind: 'stays', table: 'processor.migrations', because: 'one row per migration' },
 ];

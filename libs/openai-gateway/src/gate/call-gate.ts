@@ -18,6 +18,8 @@ export interface GateCall {
   readonly account: string;
   readonly model: string;
   readonly tier: ServiceTier;
+  /** The tenant's part where several wait; default 1. */
+  readonly weight?: number;
   /** Estimated, from above. */
   readonly inputTokens: number;
   readonly maxOutputTokens: number;
