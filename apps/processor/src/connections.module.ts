@@ -55,6 +55,7 @@ export class ConnectionsModule {
             database: processor,
             baseUrl: settings.openaiBaseUrl,
             apiKey: settings.openaiApiKey,
+            ...settings.openai,
             log,
             metrics,
             limits: settings.openaiLimits,

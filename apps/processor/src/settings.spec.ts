@@ -15,6 +15,52 @@ function parsed(env: Record<string, string>) {
   return answer.problems.map(({ name, reason }) => `${name}: ${reason}`);
 }
 
+describe('accounts with OpenAI', () => {
+  it('have a name, an address and a key each; models go to them in order', () => {
+    expect(
+      parsed({
+        PROCESSOR_OPENAI_ACCOUNTS: 'spare=https://spare.test/v1',
+        PROCESSOR_OPENAI_KEYS: 'spare=sk-spare=1',
+        PROCESSOR_OPENAI_LACKS: 'spare=background+webhooks',
+        PROCESSOR_OPENAI_ROUTES: 'gpt-5.2=default+spare, gpt-5.2-mini=spare',
+      }),
+    ).toMatchObject({
+      openai: {
+        lacks: [],
+        accounts: [
+          {
+            ...{ name: 'spare', baseUrl: 'https://spare.test/v1', apiKey: 'sk-spare=1' },
+            lacks: ['background', 'webhooks'],
+          },
+        ],
+        routes: new Map([
+          ['gpt-5.2', ['default', 'spare']],
+          ['gpt-5.2-mini', ['spare']],
+        ]),
+      },
+    });
+  });
+
+  it('are "default" alone where nothing is set', () => {
+    expect(parsed({})).toMatchObject({ openai: { lacks: [], accounts: [], routes: new Map() } });
+  });
+
+  it.each<[string, Record<string, string>, string]>([
+    ['without a key', { PROCESSOR_OPENAI_ACCOUNTS: 'spare=https://s.test/v1' }, 'no key for spare'],
+    ['without an address', { PROCESSOR_OPENAI_KEYS: 'spare=sk-hidden' }, 'no address for spare'],
+    ['called default', { PROCESSOR_OPENAI_ACCOUNTS: 'default=https://s.test/v1' }, 'OPENAI_BASE'],
+    ['at no http address', { PROCESSOR_OPENAI_ACCOUNTS: 'spare=ftp://s.test' }, 'must be name='],
+    ['that lack what nobody knows', { PROCESSOR_OPENAI_LACKS: 'default=batch' }, 'must be name='],
+    ['that lack and are not set', { PROCESSOR_OPENAI_LACKS: 'spare=webhooks' }, 'is not set'],
+    ['on a route and not set', { PROCESSOR_OPENAI_ROUTES: 'gpt-5.2=default+spare' }, 'spare'],
+    ['twice on a route', { PROCESSOR_OPENAI_ROUTES: 'gpt-5.2=default+default' }, 'twice'],
+  ])('%s are refused, and no key is shown', (_what, env, reason) => {
+    const problems = parsed(env);
+    expect(problems).toEqual(expect.arrayContaining([expect.stringContaining(reason) as string]));
+    expect(JSON.stringify(problems)).not.toContain('sk-hidden');
+  });
+});
+
 describe('receivers of webhooks', () => {
   it('have a name, an address and a secret each; values may hold "="', () => {
     const settings = parsed({

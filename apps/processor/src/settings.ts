@@ -10,6 +10,7 @@ import {
   type ParsedSettings,
   type RetentionSettings,
 } from '#libs/process';
+import { openAiAccounts, type OpenAiAccounts } from './openai-accounts.js';
 import { isSigningSecret, type WebhookTarget } from '#libs/webhooks';
 
 export interface ProcessorSettings {
@@ -28,6 +29,8 @@ export interface ProcessorSettings {
   /** `OPENAI_BASE_URL`, with `/v1`: always written out, never guessed. */
   readonly openaiBaseUrl: string;
   readonly openaiApiKey: string;
+  /** By `PROCESSOR_OPENAI_*`. */
+  readonly openai: OpenAiAccounts;
   /** `OPENAI_WEBHOOK_SECRET`: what OpenAI signs its webhooks with. Default: none; the route is off, and nothing waits for them. */
   readonly webhookSecret: string | null;
   /** `PROCESSOR_WEBHOOK_GRACE_MS`: how long past its time limit an unknown call waits for its webhook, default 2 min. */
@@ -65,6 +68,7 @@ export function parseSettings(env: Environment): ParsedSettings<ProcessorSetting
     port: read.wholeNumber('PROCESSOR_PORT', { fallback: 3001, min: 0, max: 65_535 }),
     openaiBaseUrl: read.httpUrl('OPENAI_BASE_URL'),
     openaiApiKey: read.secret('OPENAI_API_KEY'),
+    openai: openAiAccounts(read),
     webhookSecret: read.signingSecret('OPENAI_WEBHOOK_SECRET'),
     webhookGraceMs: read.wholeNumber('PROCESSOR_WEBHOOK_GRACE_MS', {
       fallback: 120_000,

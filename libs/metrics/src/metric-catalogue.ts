@@ -242,7 +242,7 @@ export const metricCatalogue = {
     apps: PROCESSOR,
     labels: {
       statement:
-        '`open_calls`, `open_sending`, `mark_sending`, `put_back`, `mark_accepted`, `end_calls`',
+        '`open_calls`, `open_sending`, `mark_sending`, `put_back`, `reroute`, `mark_accepted`, `end_calls`',
     },
     meaning: 'Statements on the call ledger.',
     whenItMoves: 'Under load it grows slower than the calls: many go into one statement.',

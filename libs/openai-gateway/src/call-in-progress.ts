@@ -2,6 +2,8 @@
 import { runIdOf } from '#libs/domain';
 import { pauseAt } from '#libs/pause-points';
 import type { FieldLog } from '#libs/process';
+import type { Account, Accounts } from './accounts/accounts.js';
+import { mayFailOver } from './accounts/decide-failover.js';
 import { classifyFailure } from './classify/classify-failure.js';
 import type { CallFact } from './classify/call-fact.js';
 import type { Passage } from './gate/passage.js';
@@ -12,18 +14,15 @@ import type { CallFailure, CallOwner, ModelCallOutcome, ModelCallRequest } from 
 import { buildRequest } from './openai/build-request.js';
 import { followResponse, pause, type FollowEnd } from './openai/follow-response.js';
 import type { AnsweredExchange, Exchange } from './openai/exchange.js';
-import type { OpenAiEndpoint } from './openai/openai-endpoint.js';
 import { nextPollMs } from './openai/poll-schedule.js';
 import { readResponse, type ResponseReading } from './openai/read-response.js';
 import type { ToldCalls } from './told-calls.js';
 
 export interface CallParts {
   readonly ledger: CallLedger;
-  readonly endpoint: OpenAiEndpoint;
+  readonly accounts: Accounts;
   readonly timing: GatewayTiming;
   readonly log: FieldLog;
-  /** Sent with every request, so a refusal may quote it. */
-  readonly apiKey: string;
   /** null: nobody tells what became of an unknown call. */
   readonly webhooks: WebhookOptions | null;
   readonly told: ToldCalls;
@@ -48,13 +47,17 @@ export class CallInProgress {
   /** Looks into the ledger while the outcome was unknown. */
   #looks = 0;
   #endOfWait: (() => void) | undefined;
+  /** As the ledger has it, once it has been looked into. */
+  #account: Account;
 
   constructor(
     private readonly callId: string,
     private readonly request: ModelCallRequest,
     private readonly owner: CallOwner,
     private readonly parts: CallParts,
-  ) {}
+  ) {
+    this.#account = parts.accounts.first(request.model);
+  }
 
   async carryThrough(): Promise<ModelCallOutcome> {
     let outcome: ModelCallOutcome | null = null;
@@ -80,6 +83,7 @@ export class CallInProgress {
     const { callId, owner, request } = this;
     const { fence } = owner;
     const { call, maySend } = await this.#open();
+    this.#goWith(this.parts.accounts.of(call.account));
     if (maySend) return this.#post({ callId, fence, from: 'planned', attempt: 1 });
     const { whenUnknown } = request;
     const toldWithinMs = this.#toldWithinMs();
@@ -89,13 +93,20 @@ export class CallInProgress {
   /** A webhook comes when the response ends, and only for background responses. */
   #toldWithinMs(): number {
     const { webhooks } = this.parts;
-    if (webhooks === null || this.request.mode !== 'background') return 0;
+    if (webhooks === null || this.#mode !== 'background' || !this.#account.has('webhooks'))
+      return 0;
     return this.request.callTimeoutMs + webhooks.graceMs;
+  }
+
+  get #mode(): ModelCallRequest['mode'] {
+    return modeWith(this.#account, this.request);
   }
 
   /** New calls that may leave at once are made ready for it in the same statement. */
   async #open(): Promise<Opening> {
-    const call = { ...this.request, callId: this.callId, fence: this.owner.fence };
+    const first = this.parts.accounts.first(this.request.model);
+    const ours = { callId: this.callId, fence: this.owner.fence, account: first.name };
+    const call = { ...this.request, ...ours, mode: modeWith(first, this.request) };
     const { ledger, passage } = this.parts;
     pauseAt('call.opening');
     if (this.#reasonNotToSend() === null && passage.tryEnter()) return ledger.openSending(call);
@@ -159,6 +170,8 @@ export class CallInProgress {
         this.owner.signal,
       );
     const shut = await passage.enter(this.owner.signal);
+    const isLatched = shut?.kind === 'parked' && shut.reason === 'outage';
+    if (isLatched && sending.from === 'planned' && (await this.#reroute(null))) return lookAgain;
     const before = this.#reasonNotToSend() ?? shut;
     if (before !== null) return before;
     if (!(await ledger.markSending(sending))) return lookAgain;
@@ -167,8 +180,10 @@ export class CallInProgress {
 
   /** The ledger says that it is being sent. */
   async #post(sending: Sending): Promise<Step> {
-    const { ledger, endpoint, passage } = this.parts;
-    const body = buildRequest(this.request, this.callId, sending.attempt);
+    const { ledger, passage } = this.parts;
+    const { endpoint } = this.#account;
+    const asked = { ...this.request, mode: this.#mode };
+    const body = buildRequest(asked, this.callId, sending.attempt);
     const after = this.#reasonNotToSend(); // (G1)
     if (after !== null) {
       await ledger.putBack(sending);
@@ -189,16 +204,16 @@ export class CallInProgress {
   }
 
   #postTimeoutMs(): number {
-    const { mode, callTimeoutMs } = this.request;
+    const { callTimeoutMs } = this.request;
     const { requestTimeoutMs } = this.parts.timing;
     const limitMs =
-      mode === 'background' ? Math.min(requestTimeoutMs, callTimeoutMs) : callTimeoutMs;
+      this.#mode === 'background' ? Math.min(requestTimeoutMs, callTimeoutMs) : callTimeoutMs;
     return Math.max(1, Math.min(maxTimerMs, Math.ceil(limitMs)));
   }
 
   async #takeReply(exchange: Exchange, sending: Sending, sentAtMs: number): Promise<Step> {
     if (exchange.kind !== 'answered') return this.#endSending(exchange, sending);
-    if (this.request.mode === 'background') return this.#accept(exchange, sentAtMs);
+    if (this.#mode === 'background') return this.#accept(exchange, sentAtMs);
     const reading = readResponse(exchange.response, exchange.requestId);
     if (reading.kind !== 'pending')
       return this.#settle(exchange.response.id, {
@@ -222,14 +237,34 @@ export class CallInProgress {
     const failure = this.#classify(fact);
     const state = failure.class === 'outcome_unknown' ? 'unknown' : 'failed';
     this.#logFailure(failure);
+    if (attempt === 1 && mayFailOver(failure) && (await this.#reroute(failure))) return lookAgain;
     const ended = await this.parts.ledger.end({ state, callId, attempt, failure, usage: null });
     return ended && state === 'failed' ? { kind: 'failed', callId, failure } : lookAgain;
+  }
+
+  /** False: there is no other account for it, or it is no longer ours to send. */
+  async #reroute(refused: CallFailure | null): Promise<boolean> {
+    const { callId, request, owner, parts } = this;
+    const next = parts.accounts.after(request.model, this.#account.name);
+    if (next === null) return false;
+    const mode = modeWith(next, request);
+    const rerouting = { callId, fence: owner.fence, account: next.name, mode };
+    if (!(await parts.ledger.reroute(rerouting))) return false;
+    if (refused !== null) parts.passage.refused(refused);
+    this.#goWith(next);
+    return true;
+  }
+
+  #goWith(account: Account): void {
+    this.#account = account;
+    this.parts.passage.moveTo(account.name);
   }
 
   async #accept(answer: AnsweredExchange, sentAtMs: number): Promise<Step> {
     const { callId } = this;
     const { id: responseId } = answer.response;
-    const { ledger, endpoint, log, timing } = this.parts;
+    const { ledger, log, timing } = this.parts;
+    const { endpoint } = this.#account;
     const held = await ledger.markAccepted({ callId, responseId, requestId: answer.requestId }); // (G3)
     pauseAt('call.accepted');
     if (held === responseId) return this.#follow(responseId, answer, performance.now() - sentAtMs);
@@ -243,7 +278,8 @@ export class CallInProgress {
     firstAnswer: AnsweredExchange | null,
     sentAgoMs: number,
   ): Promise<Step> {
-    const { endpoint, timing, log } = this.parts;
+    const { timing, log } = this.parts;
+    const { endpoint } = this.#account;
     const { callId } = this;
     const sentAtMs = performance.now() - sentAgoMs;
     const end = await followResponse(
@@ -337,17 +373,22 @@ export class CallInProgress {
     const { callId, request } = this;
     const { message: reason, ...facts } = failure;
     const runId = runIdOf(request.runId);
-    this.parts.log.warn({ callId, runId, ...facts, reason }, 'model call failed');
+    const account = this.#account.name;
+    this.parts.log.warn({ callId, runId, account, ...facts, reason }, 'model call failed');
   }
 
   #classify(fact: CallFact): CallFailure {
     const { instructions, input } = this.request;
     return classifyFailure(fact, {
       nowMs: Date.now(),
-      sentTexts: [this.parts.apiKey, instructions, input],
+      sentTexts: [this.#account.apiKey, instructions, input],
     });
   }
 }
+
+/** An endpoint without background mode holds a request open instead. */
+const modeWith = (account: Account, { mode }: ModelCallRequest): ModelCallRequest['mode'] =>
+  account.has('background') ? mode : 'foreground';
 
 export class CallUnsettledError extends Error {
   override readonly name = 'CallUnsettledError';

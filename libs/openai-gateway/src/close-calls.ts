@@ -8,16 +8,16 @@
  * (K4) A cancel that OpenAI does not confirm in time leaves the call `accepted`: it may go on, and be paid. The same then.
  */
 import type { FieldLog } from '#libs/process';
+import type { Accounts } from './accounts/accounts.js';
 import { bookEnd, failureOf } from './book-end.js';
 import type { GatewayTiming } from './gateway-options.js';
 import type { CallLedger } from './ledger/call-ledger.store.js';
 import type { OpenCall } from './ledger/open-calls.js';
 import { closeResponse, type FollowEnd } from './openai/follow-response.js';
-import type { OpenAiEndpoint } from './openai/openai-endpoint.js';
 
 export interface CloseParts {
   readonly ledger: CallLedger;
-  readonly endpoint: OpenAiEndpoint;
+  readonly accounts: Accounts;
   readonly timing: GatewayTiming;
   readonly log: FieldLog;
 }
@@ -48,7 +48,7 @@ async function closeOne(call: OpenCall, signal: AbortSignal, parts: CloseParts):
   const end = await closeResponse(
     { responseId, signal },
     {
-      endpoint: parts.endpoint,
+      endpoint: parts.accounts.of(call.account).endpoint,
       policy: { ...parts.timing, firstMs: parts.timing.firstPollMs, maxMs: parts.timing.maxPollMs },
       monotonicMs: () => performance.now(),
       random: Math.random,

@@ -3,12 +3,20 @@ import type { Metrics } from '#libs/metrics';
 import type { Database } from '#libs/postgres';
 import type { FieldLog } from '#libs/process';
 import type { PoolLimits } from './limits/pool-limits.js';
+import type { AccountOptions } from './accounts/account.js';
+import type { AccountRoutes } from './accounts/accounts.js';
 
 export interface GatewayOptions {
   readonly database: Database;
-  /** With `/v1`. Pinned: what the SDK would read from the environment is not looked at. */
+  /** Of the account `default`; with `/v1`. Pinned: what the SDK would read from the environment is not looked at. */
   readonly baseUrl: string;
   readonly apiKey: string;
+  /** What the endpoint of the account `default` lacks. Default: nothing. */
+  readonly lacks?: AccountOptions['lacks'];
+  /** Further accounts. Default: none. */
+  readonly accounts?: readonly AccountOptions[];
+  /** By model: accounts in the order in which they are tried. Default: the account `default`. */
+  readonly routes?: AccountRoutes;
   readonly log: FieldLog;
   /** Default: nothing is counted. */
   readonly metrics?: Metrics;

@@ -1,4 +1,5 @@
 /** The front door of the OpenAI gateway: one call goes in, one outcome comes out, and it is paid for once. */
+import { AddCallAccount1795700500000 } from './migrations/add-call-account.js';
 import { AddCallSender1795494000000 } from './migrations/add-call-sender.js';
 import { CommentCalls1795493801500 } from './migrations/comment-calls.js';
 import { CreateCallStops1795494100000 } from './migrations/create-call-stops.js';
@@ -18,6 +19,13 @@ export type {
 export { breakerEffects, type BreakerEffect } from './classify/breaker-effect.js';
 export { classificationTable, type ClassificationRow } from './classify/classification-table.js';
 export { pollFaults, type PollFaultRow } from './classify/poll-faults.js';
+export {
+  capabilities,
+  DEFAULT_ACCOUNT,
+  type AccountOptions,
+  type Capability,
+} from './accounts/account.js';
+export type { AccountRoutes } from './accounts/accounts.js';
 export { callIdOf, type CallIdentity } from './call-id.js';
 export type { ClosedCalls } from './close-calls.js';
 export type { GatewayOptions, GatewayTiming, WebhookOptions } from './gateway-options.js';
@@ -45,6 +53,10 @@ export const gatewayMigrations = [
   CreateCallStops1795494100000,
   IndexCallResponses1795646000000,
   CreateLimitBuckets1795700100000,
+  AddCallAccount1795700500000,
 ];
 export type { OpenAiHealth } from './openai/openai-health.js';
 export type { WebhookHeaders, WebhookReading } from './openai/read-webhook.js';
+/** For whoever measures what each part costs: everybody else goes through the gateway. */
+export { OpenAiEndpoint } from './openai/openai-endpoint.js';
+export { WireFetch } from './openai/wire-fetch.js';

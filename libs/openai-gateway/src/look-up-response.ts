@@ -6,23 +6,25 @@
  * (U3) A call that has a response of another sending keeps it: the first that was accepted stays (call-ledger.store.ts, L3).
  * (U4) A call that somebody follows is left to him for a while. What nobody follows any more is fetched and booked.
  * (U5) Looking up is repeatable, and may happen in two processes at once: facts are written once.
+ * (U6) Webhooks are those of the account `default`: the secret is its own.
  */
 import { validate as isUuid } from 'uuid';
 import type { Response } from 'openai/resources/responses/responses';
 import type { Database } from '#libs/postgres';
+import { DEFAULT_ACCOUNT } from './accounts/account.js';
+import type { Accounts } from './accounts/accounts.js';
 import { bookEnd } from './book-end.js';
 import type { GatewayTiming } from './gateway-options.js';
 import type { CallLedger } from './ledger/call-ledger.store.js';
 import { callOf, callOfResponse, type FoundCall } from './ledger/find-call.js';
 import type { EndedReading } from './openai/follow-response.js';
-import type { OpenAiEndpoint } from './openai/openai-endpoint.js';
 import { readResponse } from './openai/read-response.js';
 import type { ToldCalls } from './told-calls.js';
 
 export interface LookUpParts {
   readonly database: Database;
   readonly ledger: CallLedger;
-  readonly endpoint: Pick<OpenAiEndpoint, 'retrieve'>;
+  readonly accounts: Accounts;
   readonly timing: GatewayTiming;
   readonly told: ToldCalls;
 }
@@ -53,13 +55,14 @@ export async function lookUpResponse(
   if (known !== null && known.state !== 'accepted') return tellOf('known', known);
   if (known !== null && isFirst) return { kind: 'in_hand' };
   const timeoutMs = parts.timing.requestTimeoutMs;
-  const exchange = await parts.endpoint.retrieve(responseId, { timeoutMs }); // (U1)
+  const account = parts.accounts.of(known?.account ?? DEFAULT_ACCOUNT); // (U6)
+  const exchange = await account.endpoint.retrieve(responseId, { timeoutMs }); // (U1)
   if (exchange.kind === 'refused' && exchange.status === 404 && exchange.isOpenAis)
     return { kind: 'gone' };
   if (exchange.kind !== 'answered') return { kind: 'not_yet' };
   const { response, requestId } = exchange;
   const call = known ?? (await callNamedBy(response, parts.database));
-  if (call === null) return { kind: 'not_ours' };
+  if (call === null || call.account !== account.name) return { kind: 'not_ours' };
   const reading = readResponse(response, requestId);
   if (reading.kind === 'pending') return { kind: 'not_yet' };
   return book(call, { responseId, requestId, reading }, parts);

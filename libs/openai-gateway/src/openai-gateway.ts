@@ -15,6 +15,8 @@
  */
 import { noMetrics, type Metrics } from '#libs/metrics';
 import { uuidv7 } from '#libs/postgres';
+import { DEFAULT_ACCOUNT } from './accounts/account.js';
+import { Accounts } from './accounts/accounts.js';
 import { callIdOf } from './call-id.js';
 import { inCallSpan } from './call-span.js';
 import { countCall } from './count-call.js';
@@ -31,7 +33,6 @@ import { lookUpResponse, type LookUp } from './look-up-response.js';
 import { estimateInputTokens } from './money/estimate-tokens.js';
 import type { CallOwner, ModelCallOutcome, ModelCallRequest } from './model-call.js';
 import type { OpenAiHealth } from './openai/openai-health.js';
-import { OpenAiEndpoint } from './openai/openai-endpoint.js';
 import { readWebhook, type WebhookHeaders, type WebhookReading } from './openai/read-webhook.js';
 import { ToldCalls } from './told-calls.js';
 
@@ -39,7 +40,7 @@ export class OpenAiGateway {
   readonly #options: GatewayOptions;
   readonly #timing;
   readonly #metrics: Metrics;
-  readonly #endpoint: OpenAiEndpoint;
+  readonly #accounts: Accounts;
   readonly #ledger: CallLedger;
   readonly #limits: FleetLimits;
   readonly #gate: Gates;
@@ -56,9 +57,9 @@ export class OpenAiGateway {
       ...{ database: options.database, holder: uuidv7(), log: options.log, metrics: this.#metrics },
     });
     this.#gate = new Gates([this.#limits]);
-    this.#endpoint = new OpenAiEndpoint({
-      baseUrl: options.baseUrl,
-      apiKey: options.apiKey,
+    const { baseUrl, apiKey, lacks = [], accounts = [], routes = new Map() } = options;
+    const all = [{ name: DEFAULT_ACCOUNT, baseUrl, apiKey, lacks }, ...accounts];
+    this.#accounts = new Accounts(all, routes, {
       connectTimeoutMs: this.#timing.connectTimeoutMs,
       metrics: this.#metrics,
       ...(options.maxConnections !== undefined && { maxConnections: options.maxConnections }),
@@ -94,7 +95,7 @@ export class OpenAiGateway {
 
   /** How OpenAI has answered lately, as calls found it: nobody asks it just for this. */
   health(): OpenAiHealth {
-    return this.#endpoint.health();
+    return this.#accounts.health();
   }
 
   /** What a claim may count on, so that no run holds a slot only to wait. */
@@ -123,7 +124,7 @@ export class OpenAiGateway {
     const { database, log } = this.#options;
     await orAborted(this.#sent(runId), signal);
     return closeOpenCalls(await openCallsOf(database, runId), signal, {
-      ...{ ledger: this.#ledger, endpoint: this.#endpoint, timing: this.#timing, log },
+      ...{ ledger: this.#ledger, accounts: this.#accounts, timing: this.#timing, log },
     });
   }
 
@@ -144,7 +145,7 @@ export class OpenAiGateway {
    */
   lookUp(responseId: string, isFirst: boolean): Promise<LookUp> {
     return lookUpResponse(responseId, isFirst, {
-      ...{ database: this.#options.database, ledger: this.#ledger, endpoint: this.#endpoint },
+      ...{ database: this.#options.database, ledger: this.#ledger, accounts: this.#accounts },
       ...{ timing: this.#timing, told: this.#told },
     });
   }
@@ -153,7 +154,7 @@ export class OpenAiGateway {
   async close(): Promise<void> {
     const grace = AbortSignal.timeout(this.#timing.closeGraceMs);
     await orAborted(this.#allIdle(), grace);
-    await this.#endpoint.close();
+    await this.#accounts.close();
     await orAborted(this.#allIdle(), AbortSignal.timeout(this.#timing.closeGraceMs));
     await this.#limits.close();
   }
@@ -165,16 +166,15 @@ export class OpenAiGateway {
   ): Promise<ModelCallOutcome> {
     return new CallInProgress(callId, request, owner, {
       ledger: this.#ledger,
-      endpoint: this.#endpoint,
+      accounts: this.#accounts,
       timing: this.#timing,
       log: this.#options.log,
-      apiKey: this.#options.apiKey,
       webhooks: this.#options.webhooks ?? null,
       told: this.#told,
       passage: new Passage(this.#gate, {
         ...request,
         callId,
-        account: 'default',
+        account: this.#accounts.first(request.model).name,
         tier: request.serviceTier ?? 'default',
         inputTokens: estimateInputTokens(request),
       }),

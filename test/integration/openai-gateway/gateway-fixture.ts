@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import {
   type CallOwner,
   gatewayMigrations,
+  type GatewayOptions,
   type GatewayTiming,
   type ModelCallRequest,
   OpenAiGateway,
@@ -30,6 +31,7 @@ export interface GatewayFixture {
 export interface GatewayChanges {
   readonly baseUrl?: string;
   readonly webhooks?: WebhookOptions;
+  readonly accounts?: Pick<GatewayOptions, 'lacks' | 'accounts' | 'routes'>;
   /** Stands around a ledger statement, by its name: a moment to be paused in, or a lost answer. */
   readonly around?: Readonly<Record<string, (run: () => Promise<unknown>) => Promise<unknown>>>;
 }
@@ -55,13 +57,15 @@ export async function startGatewayFixture(): Promise<GatewayFixture> {
   return {
     database,
     simulator,
-    gateway: (timing = {}, { baseUrl = simulator.baseUrl, around = {}, webhooks } = {}) => {
+    gateway: (timing = {}, changes = {}) => {
+      const { baseUrl = simulator.baseUrl, around = {}, webhooks, accounts } = changes;
       const gateway = new OpenAiGateway({
         database: surrounded(database, around),
         baseUrl,
         apiKey: 'sk-spec',
         log: { debug: note, info: note, warn: note, error: note },
         timing: { ...quick, ...timing },
+        ...accounts,
         ...(webhooks && { webhooks }),
       });
       gateways.push(gateway);

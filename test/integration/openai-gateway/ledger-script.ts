@@ -159,7 +159,7 @@ export class LedgerScene {
 
   private async look(owner: Owner, ready: boolean): Promise<void> {
     const { fence } = owner;
-    const opened = { ...this.call, fence };
+    const opened = { ...this.call, fence, account: 'default' };
     const { call, maySend } = ready
       ? await this.ledger.openSending(opened)
       : { call: await this.ledger.open(opened), maySend: false };

@@ -1,5 +1,5 @@
 /** One call on its way through the gate, over all its sendings (D1). */
-import type { ModelCallOutcome } from '../model-call.js';
+import type { CallFailure, ModelCallOutcome } from '../model-call.js';
 import type { Exchange } from '../openai/exchange.js';
 import type { CallGate, CallPass, Entrance, GateCall, PassEnd } from './call-gate.js';
 
@@ -9,7 +9,7 @@ export class Passage {
 
   constructor(
     private readonly gate: CallGate,
-    private readonly call: GateCall,
+    private call: GateCall,
   ) {}
 
   /** True: the next sending may leave. */
@@ -26,6 +26,18 @@ export class Passage {
     if (entrance.kind !== 'entered') return entrance;
     this.#pass = entrance.pass;
     return null;
+  }
+
+  /** The next sending goes with this account. */
+  moveTo(account: string): void {
+    if (account === this.call.account) return;
+    this.#leave({ kind: 'left' });
+    this.call = { ...this.call, account };
+  }
+
+  /** The sending was turned away, and the next one goes elsewhere. */
+  refused(failure: CallFailure): void {
+    this.#leave({ kind: 'failed', failure });
   }
 
   sent(): void {

@@ -21,6 +21,7 @@ import {
   openCalls,
   openSending,
   putBack,
+  reroute,
 } from './call-statements.js';
 import { type CallRow, encodeOutput, type LedgerCall, readCallRow } from './ledger-call.js';
 
@@ -30,6 +31,14 @@ export interface OpenedCall extends Pick<
 > {
   readonly callId: string;
   readonly fence: bigint;
+  readonly account: string;
+}
+
+export interface Rerouting {
+  readonly callId: string;
+  readonly fence: bigint;
+  readonly account: string;
+  readonly mode: ModelCallRequest['mode'];
 }
 
 /** The call as the ledger has it. `maySend`: this very opening made it, in `sending`; its first attempt may leave. */
@@ -84,6 +93,9 @@ export class CallLedger {
   readonly #putBack = batcher<Sending, boolean>('gateway.put_back', (items) =>
     this.#change(putBack, items, (item) => [item.callId, item.attempt]),
   );
+  readonly #reroute = batcher<Rerouting, boolean>('gateway.reroute', (items) =>
+    this.#change(reroute, items, (item) => [item.callId, item.fence, item.account, item.mode]),
+  );
   readonly #accepted = batcher<Acceptance, string | null>('gateway.accepted', (items) =>
     this.#acceptAll(items),
   );
@@ -114,6 +126,11 @@ export class CallLedger {
   /** Undoes `markSending` of an attempt that did not leave. */
   putBack(sending: Sending): Promise<boolean> {
     return this.#putBack.push(sending);
+  }
+
+  /** Before the call is accepted: it goes on with another account. False: the run is no longer ours, or it has left otherwise. */
+  reroute(rerouting: Rerouting): Promise<boolean> {
+    return this.#reroute.push(rerouting);
   }
 
   /** Answers with the response id that the ledger holds: another one, if another sending was first (L3). */
@@ -209,6 +226,7 @@ function openColumns(call: OpenedCall): readonly unknown[] {
     call.fence,
     call.mode,
     call.model,
+    call.account,
   ];
 }
 

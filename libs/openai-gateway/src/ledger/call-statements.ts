@@ -7,16 +7,18 @@ import { statement } from '#libs/postgres';
 /** Makes the row, or finds it and brings its fence up to ours: from then on an older owner cannot send. */
 export const openCalls = statement(
   'gateway.open_calls',
-  `INSERT INTO processor.calls AS c (call_id, tenant, run_id, step, item, try, fence, mode, model, cancel_requested)
-   SELECT call_id, tenant, run_id, step, item, try, fence, mode, model,
+  `INSERT INTO processor.calls AS c (call_id, tenant, run_id, step, item, try, fence, mode, model, account,
+                                     cancel_requested)
+   SELECT call_id, tenant, run_id, step, item, try, fence, mode, model, account,
      EXISTS (SELECT FROM processor.call_stops s WHERE s.run_id = w.run_id)
-   FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::int[], $5::int[], $6::int[], $7::bigint[], $8::text[], $9::text[])
-     AS w (call_id, tenant, run_id, step, item, try, fence, mode, model)
+   FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::int[], $5::int[], $6::int[], $7::bigint[], $8::text[], $9::text[],
+               $10::text[])
+     AS w (call_id, tenant, run_id, step, item, try, fence, mode, model, account)
    ORDER BY call_id
    ON CONFLICT (call_id) DO UPDATE
      SET fence = greatest(c.fence, excluded.fence), cancel_requested = c.cancel_requested OR excluded.cancel_requested
-   RETURNING call_id, state, fence, cancel_requested, attempt_count, response_id, request_id, served_model, output, usage,
-     failure, (extract(epoch FROM now() - sending_at) * 1000)::float8 AS sent_ago_ms`,
+   RETURNING call_id, state, fence, cancel_requested, attempt_count, account, response_id, request_id, served_model, output,
+     usage, failure, (extract(epoch FROM now() - sending_at) * 1000)::float8 AS sent_ago_ms`,
 );
 
 /**
@@ -25,19 +27,19 @@ export const openCalls = statement(
  */
 export const openSending = statement(
   'gateway.open_sending',
-  `INSERT INTO processor.calls AS c (call_id, tenant, run_id, step, item, try, fence, mode, model, sender, cancel_requested,
-                                     state, attempt_count, sending_at)
-   SELECT call_id, tenant, run_id, step, item, try, fence, mode, model, sender, stopped,
+  `INSERT INTO processor.calls AS c (call_id, tenant, run_id, step, item, try, fence, mode, model, account, sender,
+                                     cancel_requested, state, attempt_count, sending_at)
+   SELECT call_id, tenant, run_id, step, item, try, fence, mode, model, account, sender, stopped,
      CASE WHEN stopped THEN 'planned' ELSE 'sending' END, (NOT stopped)::int, CASE WHEN NOT stopped THEN now() END
    FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::int[], $5::int[], $6::int[], $7::bigint[], $8::text[], $9::text[],
-               $10::uuid[])
-     AS w (call_id, tenant, run_id, step, item, try, fence, mode, model, sender)
+               $10::text[], $11::uuid[])
+     AS w (call_id, tenant, run_id, step, item, try, fence, mode, model, account, sender)
      CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM processor.call_stops s WHERE s.run_id = w.run_id) AS stopped) AS run
    ORDER BY call_id
    ON CONFLICT (call_id) DO UPDATE
      SET fence = greatest(c.fence, excluded.fence), cancel_requested = c.cancel_requested OR excluded.cancel_requested
-   RETURNING call_id, state, fence, cancel_requested, attempt_count, response_id, request_id, served_model, output, usage,
-     failure, (extract(epoch FROM now() - sending_at) * 1000)::float8 AS sent_ago_ms, sender`,
+   RETURNING call_id, state, fence, cancel_requested, attempt_count, account, response_id, request_id, served_model, output,
+     usage, failure, (extract(epoch FROM now() - sending_at) * 1000)::float8 AS sent_ago_ms, sender`,
 );
 
 /** The last thing before the socket. True again for the same attempt, so that a lost COMMIT answer can be asked again. */
@@ -71,6 +73,24 @@ export const putBack = statement(
        possible_duplicate = c.possible_duplicate AND w.attempt > 2
    FROM wanted w
    WHERE c.call_id = w.call_id AND c.state = 'sending' AND c.attempt_count = w.attempt
+   RETURNING c.call_id`,
+);
+
+/**
+ * The first sending was turned away, or its gate is shut: the next goes with another account. Under our fence, and never once there
+ * were several sendings: what became of an earlier one may be unknown. True again for the same account.
+ */
+export const reroute = statement(
+  'gateway.reroute',
+  `WITH wanted AS (
+     SELECT c.call_id, w.fence, w.account, w.mode
+     FROM processor.calls c
+     JOIN unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[]) AS w (call_id, fence, account, mode) USING (call_id)
+     ORDER BY c.call_id FOR NO KEY UPDATE OF c)
+   UPDATE processor.calls c SET state = 'planned', attempt_count = 0, account = w.account, mode = w.mode
+   FROM wanted w
+   WHERE c.call_id = w.call_id AND c.fence = w.fence AND c.failure IS NULL
+     AND ((c.state = 'sending' AND c.attempt_count = 1) OR (c.state = 'planned' AND c.attempt_count = 0))
    RETURNING c.call_id`,
 );
 

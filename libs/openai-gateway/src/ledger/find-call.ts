@@ -10,6 +10,7 @@ export interface FoundCall {
   readonly state: LedgerCall['state'];
   readonly cancelRequested: boolean;
   readonly responseId: string | null;
+  readonly account: string;
   readonly failure: CallFailure | null;
 }
 
@@ -24,7 +25,7 @@ export async function callOf(sql: Sql, callId: string): Promise<FoundCall | null
 }
 
 const columns = `call_id AS "callId", run_id AS "runId", state, cancel_requested AS "cancelRequested",
-     response_id AS "responseId", failure`;
+     response_id AS "responseId", account, failure`;
 
 const BY_RESPONSE = statement(
   'gateway.call_of_response',

@@ -24,6 +24,8 @@ export interface LedgerCallBase {
   /** Sendings so far. */
   readonly attemptCount: number;
   readonly requestId: string | null;
+  /** That it is, or was last, sent with. */
+  readonly account: string;
   /** Since the last sending, by the database's clock; 0 where nothing was sent. */
   readonly sentAgoMs: number;
 }
@@ -35,6 +37,7 @@ export interface CallRow {
   readonly fence: bigint;
   readonly cancel_requested: boolean;
   readonly attempt_count: number;
+  readonly account: string;
   readonly response_id: string | null;
   readonly request_id: string | null;
   readonly served_model: string | null;
@@ -52,6 +55,7 @@ export function readCallRow(row: CallRow): LedgerCall {
     cancelRequested: row.cancel_requested,
     attemptCount: row.attempt_count,
     requestId: row.request_id,
+    account: row.account,
     sentAgoMs: row.sent_ago_ms ?? 0,
   };
   const need = <T>(value: T | null, column: string): T => {

@@ -6,6 +6,7 @@ export interface OpenCall {
   readonly state: 'sending' | 'accepted' | 'unknown';
   /** Of an accepted call. */
   readonly responseId: string | null;
+  readonly account: string;
   /** Sendings so far. */
   readonly attempt: number;
 }
@@ -17,6 +18,7 @@ export async function openCallsOf(sql: Sql, runId: string): Promise<OpenCall[]> 
 
 const OPEN_CALLS = statement(
   'gateway.open_calls_of_run',
-  `SELECT call_id AS "callId", state, response_id AS "responseId", attempt_count AS attempt FROM processor.calls
+  `SELECT call_id AS "callId", state, response_id AS "responseId", account, attempt_count AS attempt
+   FROM processor.calls
    WHERE run_id = $1 AND state IN ('sending', 'accepted', 'unknown') ORDER BY step, item, try`,
 );

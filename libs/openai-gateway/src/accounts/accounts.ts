@@ -1,0 +1,89 @@
+/** The accounts of the settings, each with its own endpoint, and which of them a model's calls go to. */
+import type { OpenAiHealth } from '../openai/openai-health.js';
+import { OpenAiEndpoint, type EndpointOptions } from '../openai/openai-endpoint.js';
+import { DEFAULT_ACCOUNT, type AccountOptions, type Capability } from './account.js';
+
+export interface Account {
+  readonly name: string;
+  /** Sent with every request, so a refusal may quote it. */
+  readonly apiKey: string;
+  readonly endpoint: OpenAiEndpoint;
+  has(capability: Capability): boolean;
+}
+
+/** By model: names of accounts in the order in which they are tried. */
+export type AccountRoutes = ReadonlyMap<string, readonly string[]>;
+
+export class Accounts {
+  readonly #accounts: ReadonlyMap<string, Account>;
+
+  constructor(
+    accounts: readonly AccountOptions[],
+    private readonly routes: AccountRoutes,
+    shared: Omit<EndpointOptions, 'baseUrl' | 'apiKey'>,
+  ) {
+    this.#accounts = new Map(
+      accounts.map(({ name, baseUrl, apiKey, lacks = [] }) => {
+        const endpoint = new OpenAiEndpoint({ baseUrl, apiKey, ...shared });
+        // One secret, one account: the webhooks of others are not listened to.
+        const isDeaf = (each: Capability) => each === 'webhooks' && name !== DEFAULT_ACCOUNT;
+        const has = (each: Capability) => !lacks.includes(each) && !isDeaf(each);
+        return [name, { name, apiKey, endpoint, has }];
+      }),
+    );
+  }
+
+  /** @throws AccountMissingError where the settings have it no more: its calls cannot be followed */
+  of(name: string): Account {
+    const account = this.#accounts.get(name);
+    if (account === undefined) throw new AccountMissingError(name);
+    return account;
+  }
+
+  first(model: string): Account {
+    return this.of(this.#routeOf(model)[0] ?? DEFAULT_ACCOUNT);
+  }
+
+  /** Null: there is no other after it. */
+  after(model: string, name: string): Account | null {
+    const route = this.#routeOf(model);
+    const next = route.includes(name) ? route[route.indexOf(name) + 1] : undefined;
+    return next === undefined ? null : this.of(next);
+  }
+
+  /** What is wrong with any of them; whether one answers. */
+  health(): OpenAiHealth {
+    const all = [...this.#accounts.values()].map(({ name, endpoint }) => {
+      return { name, ...endpoint.health() };
+    });
+    const [only] = all;
+    if (only !== undefined && all.length === 1)
+      return { problem: only.problem, answeredAgoMs: only.answeredAgoMs };
+    const problems = all.flatMap(({ name, problem }) =>
+      problem === null ? [] : [`account ${name}: ${problem}`],
+    );
+    const answers = all.flatMap(({ answeredAgoMs }) => answeredAgoMs ?? []);
+    return {
+      problem: problems.length === 0 ? null : problems.join('; '),
+      answeredAgoMs: answers.length === 0 ? null : Math.min(...answers),
+    };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#accounts.values()].map(({ endpoint }) => endpoint.close()));
+  }
+
+  #routeOf(model: string): readonly string[] {
+    return this.routes.get(model) ?? [DEFAULT_ACCOUNT];
+  }
+}
+
+export class AccountMissingError extends Error {
+  override readonly name = 'AccountMissingError';
+  readonly code = 'account_missing';
+  constructor(account: string) {
+    super(
+      `the account "${account}" is not in the settings, but calls were made with it: add it again`,
+    );
+  }
+}

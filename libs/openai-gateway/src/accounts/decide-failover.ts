@@ -1,0 +1,24 @@
+/**
+ * Whether a call that one account turned away may be sent with the next one. Only what was surely not worked on, and what another
+ * account may well take: never where the outcome is unknown, or where it may have been paid.
+ */
+import type { FailureClass } from '#libs/domain';
+import type { CallFailure } from '../model-call.js';
+
+/** Shorter waits are waited: the limits of the first account come back sooner than a change of account is worth. */
+export const LONG_WAIT_MS = 60_000;
+
+const goesElsewhere: Readonly<Partial<Record<FailureClass, (failure: FailedOver) => boolean>>> = {
+  not_sent: () => true,
+  authorization: () => true,
+  billing: () => true,
+  configuration: () => true,
+  /** A limit of the day. */
+  throttled: ({ retryAfterMs }) => (retryAfterMs ?? 0) >= LONG_WAIT_MS,
+};
+
+type FailedOver = Pick<CallFailure, 'class' | 'paid' | 'retryAfterMs'>;
+
+export function mayFailOver(failure: FailedOver): boolean {
+  return failure.paid === 'no' && (goesElsewhere[failure.class]?.(failure) ?? false);
+}
