@@ -109,6 +109,7 @@ async function throughGateway(gateway: OpenAiGateway): Promise<void> {
     ...{ ...prompt, tenant: 'default', priority: 'interactive', runId: randomUUID() },
     ...{ step: 0, item: 0, try: 0, maxOutputTokens: 400, mode: 'foreground' },
     ...{ callTimeoutMs: 60_000, whenUnknown: 'hold' },
+    budget: { workflow: 'bench', runLimit: null, triesByPolicy: 5 },
   };
   const owner = { fence: 1n, signal: new AbortController().signal, isLeaseAlive: () => true };
   const { kind } = await gateway.callModel(request, owner);

@@ -21,6 +21,8 @@ export interface AcceptedWork {
   readonly acceptedAtMs: number;
   readonly workMs: number;
   readonly result: WorkResult;
+  /** What its response says it used, where that is not what it was charged for. */
+  readonly toldUsage?: unknown;
   readonly cancelledAtMs: number | null;
 }
 
@@ -30,6 +32,8 @@ export interface Charge {
   readonly runId: string | null;
   readonly model: string;
   readonly chargedAt: string;
+  /** As the response tells it at its end; null: it tells nothing (cancelled, or told wrongly). */
+  readonly usage: ResponseUsage | null;
 }
 
 export interface Charges {
@@ -120,7 +124,7 @@ export type ShownResponse = Omit<Response, 'output_text' | 'usage'> & {
 export function toResponse(work: AcceptedWork, nowMs: number): ShownResponse {
   const status = statusOf(work, nowMs);
   const ended = status === 'completed' || status === 'incomplete' || status === 'failed';
-  const { request, result } = work;
+  const { request, result, toldUsage } = work;
   return {
     id: work.id,
     object: 'response',
@@ -134,7 +138,7 @@ export function toResponse(work: AcceptedWork, nowMs: number): ShownResponse {
     metadata: request.metadata ?? {},
     max_output_tokens: request.max_output_tokens ?? null,
     output: ended ? result.output : [],
-    usage: ended ? result.usage : null,
+    usage: ended ? ((toldUsage === undefined ? result.usage : toldUsage) as ResponseUsage) : null,
     error: ended ? result.error : null,
     incomplete_details: ended ? result.incompleteDetails : null,
     access_programs: null,
@@ -164,6 +168,7 @@ const toCharge = (work: AcceptedWork): Charge => ({
   runId: work.request.metadata?.run_id ?? null,
   model: snapshotOf(work.request.model as string),
   chargedAt: new Date(work.acceptedAtMs).toISOString(),
+  usage: work.cancelledAtMs === null && work.toldUsage === undefined ? work.result.usage : null,
 });
 
 function countBy(

@@ -35,6 +35,8 @@ export type Fault =
   | { kind: 'refusal'; text?: string }
   /** The response completes with exactly this text (U+0000 included). Charged. */
   | { kind: 'text'; text: string }
+  /** The response says this of its usage: nothing at all, or what cannot be. Charged as ever. */
+  | { kind: 'usage'; usage: unknown }
   /** The model works this long instead of the usual time. */
   | { kind: 'latency'; ms: number };
 
@@ -135,5 +137,6 @@ const faultKinds = [
   'incomplete',
   'refusal',
   'text',
+  'usage',
   'latency',
 ] as const satisfies readonly Fault['kind'][];

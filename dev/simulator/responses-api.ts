@@ -149,6 +149,7 @@ export class ResponsesApi {
       acceptedAtMs: Date.now(),
       workMs: workTimeMs(request, this.parts.latencyMs, fault),
       result: doWork(request, `msg_${randomBytes(24).toString('hex')}`, fault),
+      ...(fault?.kind === 'usage' && { toldUsage: fault.usage }),
       cancelledAtMs: null,
     };
     this.parts.works.add(work);

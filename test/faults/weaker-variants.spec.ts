@@ -5,6 +5,7 @@
  * order of sending; the simulator for OpenAI, with its bill. The weaker variants exist in this file only.
  */
 import { randomUUID } from 'node:crypto';
+import { nanoUsd, printUsd, type NanoUsd } from '#libs/domain';
 import type { Tx } from '#libs/postgres';
 import type { Claim } from '../../apps/processor/src/execute-runs/claim.js';
 import {
@@ -24,6 +25,7 @@ import {
 } from '../integration/processor/processor-fixture.js';
 import type { AttemptFact, CallFact, EventFact, Facts } from '../oracle/facts.js';
 import { judge, type Rule } from '../oracle/judge.js';
+import { priceOfCharge } from '../oracle/price-of-charge.js';
 
 let processors: ProcessorFixture;
 let gateways: GatewayFixture;
@@ -361,7 +363,7 @@ describe('a call', () => {
   });
 
   it('of a claim that did not raise the fence both send it', async () => {
-    expect(await chargedByTwoClaims(1n, 1n)).toEqual(['paid_twice']);
+    expect(await chargedByTwoClaims(1n, 1n)).toEqual(['paid_twice', 'misbooked']);
   });
 
   /** Both read the call as planned before either of them sends. */
@@ -387,15 +389,65 @@ describe('a call', () => {
     return rulesBrokenBy(await billOf(planned.runId));
   }
 
-  async function billOf(runId: string): Promise<Partial<Facts>> {
+  describe('of forty at once, of a run whose budget is for one', () => {
+    const runId = () => randomUUID();
+    const calls = (run: string, runLimit: NanoUsd) =>
+      Array.from({ length: 40 }, (_, item) =>
+        aRequest({ runId: run, item, budget: { workflow: 'answer', runLimit, triesByPolicy: 5 } }),
+      );
+
+    it('is sent where the budget is reserved from under its lock: never more than fits', async () => {
+      const [run, limit] = [runId(), await limitForOne()];
+      const owner = anOwner();
+      const twoProcesses = [gateways.gateway(), gateways.gateway()];
+      await Promise.all(
+        calls(run, limit).map((each, at) => twoProcesses[at % 2]!.callModel(each, owner)),
+      );
+      expect(rulesBrokenBy(await billOf(run, limit))).toEqual([]);
+    });
+
+    it('is sent by whoever reads what is left, and reserves afterwards: the budget is exceeded', async () => {
+      const [run, limit] = [runId(), await limitForOne()];
+      const owner = anOwner();
+      const gateway = gateways.gateway();
+      const left = limit - (await countedOf(run));
+      await Promise.all(
+        calls(run, limit).map(async (each) => {
+          if (left > 0n)
+            await gateway.callModel({ ...each, budget: { ...each.budget, runLimit: null } }, owner);
+        }),
+      );
+      expect(rulesBrokenBy(await billOf(run, limit))).toEqual(['overspent']);
+    });
+
+    const countedOf = async (run: string) => {
+      const { calls: rows = [] } = await billOf(run);
+      return rows.reduce((sum, { reserved }) => sum + reserved, 0n);
+    };
+    async function limitForOne(): Promise<NanoUsd> {
+      const probe = aRequest();
+      await gateways.gateway().callModel(probe, anOwner());
+      return nanoUsd(await countedOf(probe.runId));
+    }
+  });
+
+  async function billOf(runId: string, limit?: NanoUsd): Promise<Partial<Facts>> {
     const charges = gateways.simulator.charges().charges.flatMap((charge) => {
-      return charge.runId === runId ? [{ callId: charge.callId ?? '', runId }] : [];
+      const price = priceOfCharge(charge);
+      return charge.runId === runId ? [{ callId: charge.callId ?? '', runId, price }] : [];
     });
     const { rows } = await gateways.database.query<CallFact>(
-      `SELECT call_id::text AS "callId", run_id::text AS "runId", step, item, state, false AS "possibleDuplicate"
+      `SELECT call_id::text AS "callId", run_id::text AS "runId", step, item, state, false AS "possibleDuplicate",
+         reserved, cost, lost_sendings AS "lostSendings"
        FROM processor.calls WHERE run_id = $1`,
       [runId],
     );
-    return { charges, calls: rows };
+    if (limit === undefined) return { charges, calls: rows };
+    const run = { runId, status: 'completed', version: 1 };
+    return {
+      ...{ charges, calls: rows, views: [{ ...run, key: null }] },
+      events: [{ ...run, id: 'end', name: 'RunCompleted' }],
+      executions: [{ ...run, failureClass: null, maxCostUsd: printUsd(limit) }],
+    };
   }
 });

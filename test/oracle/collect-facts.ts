@@ -4,6 +4,7 @@ import { uuidOf, type RunId } from '#libs/domain';
 import type { Sql } from '#libs/postgres';
 import type { SimulatorClient } from '../support/simulator-client.js';
 import { headerOf, type SeenRecord } from '../support/topic-watch.js';
+import { priceOfCharge } from './price-of-charge.js';
 import type { AttemptFact, CallFact, EventFact, ExecutionFact, Facts, ViewFact } from './facts.js';
 
 export interface Sources {
@@ -27,12 +28,16 @@ export async function collectFacts(sources: Sources): Promise<Facts> {
   return {
     ...{ answers, recoveriesMs },
     views: views.rows,
-    executions: executions.rows.map(({ failure, ...run }) => {
-      return { ...run, failureClass: failure?.class ?? null };
+    executions: executions.rows.map(({ failure, request, ...run }) => {
+      const maxCostUsd = request?.budget?.maxCostUsd ?? null;
+      return { ...run, failureClass: failure?.class ?? null, maxCostUsd };
     }),
     attempts: attempts.rows,
     calls: calls.rows,
-    charges: charges.map(({ callId, runId }) => ({ callId: callId ?? '', runId: runId ?? '' })),
+    charges: charges.map((charge) => {
+      const { callId, runId } = charge;
+      return { callId: callId ?? '', runId: runId ?? '', price: priceOfCharge(charge) };
+    }),
     events: records.filter(({ topic }) => topic === topics.runEvents).map(eventOf),
     deadLetters: records.flatMap(({ topic, key }) =>
       topic === topics.runRequestedDeadLetters && key ? [uuidOf(key.toString() as RunId)] : [],
@@ -42,7 +47,8 @@ export async function collectFacts(sources: Sources): Promise<Facts> {
 }
 
 /** The failure as it is: SQL cannot look into JSON that holds U+0000 or half a surrogate pair. */
-type ExecutionRow = Omit<ExecutionFact, 'failureClass'> & {
+type ExecutionRow = Omit<ExecutionFact, 'failureClass' | 'maxCostUsd'> & {
+  readonly request: { readonly budget?: { readonly maxCostUsd: string } | null } | null;
   readonly failure: { readonly class: string } | null;
 };
 
@@ -60,13 +66,13 @@ export function eventOf(record: SeenRecord): EventFact {
 
 const VIEWS = `SELECT id::text AS "runId", idempotency_key AS key, status, version FROM api.runs`;
 
-const EXECUTIONS = `SELECT run_id::text AS "runId", status, version, failure
+const EXECUTIONS = `SELECT run_id::text AS "runId", status, version, failure, request
   FROM processor.executions`;
 
 const ATTEMPTS = `SELECT run_id::text AS "runId", fence::text, dispatch, outcome FROM processor.attempts`;
 
 const CALLS = `SELECT call_id::text AS "callId", run_id::text AS "runId", step, item, state,
-    possible_duplicate AS "possibleDuplicate"
+    possible_duplicate AS "possibleDuplicate", reserved, cost, lost_sendings AS "lostSendings"
   FROM processor.calls`;
 
 const UNPUBLISHED = `SELECT ((SELECT count(*) FROM api.outbox) + (SELECT count(*) FROM processor.outbox))::int AS rows`;

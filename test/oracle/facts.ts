@@ -9,7 +9,7 @@ export interface Facts {
   readonly executions: readonly ExecutionFact[];
   readonly attempts: readonly AttemptFact[];
   readonly calls: readonly CallFact[];
-  readonly charges: readonly { readonly callId: string; readonly runId: string }[];
+  readonly charges: readonly ChargeFact[];
   /** In the order in which an outside consumer read them, repeats included. A run's events are on one partition. */
   readonly events: readonly EventFact[];
   /** Runs that the dead-letter topic names. */
@@ -34,6 +34,8 @@ export interface ExecutionFact {
   readonly status: string;
   readonly version: number;
   readonly failureClass: string | null;
+  /** Its budget in dollars. */
+  readonly maxCostUsd?: string | null;
 }
 
 /** One claim, and how its owner left the run; null while he has it. */
@@ -52,6 +54,19 @@ export interface CallFact {
   readonly state: string;
   /** Its author allowed a second sending, and it was used: booked, so not a breach. */
   readonly possibleDuplicate: boolean;
+  /** Nano-dollars: the most that one sending may cost, and what the newest did cost; null: the ledger does not know. */
+  readonly reserved: bigint;
+  readonly cost: bigint | null;
+  /** Sendings before the newest of which the ledger does not know what they cost. */
+  readonly lostSendings: number;
+}
+
+/** What OpenAI would bill. */
+export interface ChargeFact {
+  readonly callId: string;
+  readonly runId: string;
+  /** In nano-dollars, by the oracle's own price list; null: its response tells no usage. */
+  readonly price: bigint | null;
 }
 
 export interface EventFact {

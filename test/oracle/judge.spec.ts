@@ -9,7 +9,11 @@ const event = (version: number, name: string, status: string): EventFact => ({
 const started = event(1, 'RunStarted', 'running');
 const progressed = event(2, 'RunProgressed', 'running');
 const completed = event(3, 'RunCompleted', 'completed');
-const call = { callId: 'c', runId: 'a', step: 0, item: 0, state: 'done', possibleDuplicate: false };
+const call = {
+  ...{ callId: 'c', runId: 'a', step: 0, item: 0, state: 'done', possibleDuplicate: false },
+  ...{ reserved: 50n, cost: 30n, lostSendings: 0 },
+};
+const charge = { callId: 'c', runId: 'a', price: 30n };
 
 /** One run, as it should be: accepted, taken over once, repeated on the topic, paid once. */
 const right: Facts = {
@@ -24,7 +28,7 @@ const right: Facts = {
     { runId: 'a', fence: '2', dispatch: 1, outcome: 'completed' },
   ],
   calls: [call],
-  charges: [{ callId: 'c', runId: 'a' }],
+  charges: [charge],
   events: [started, progressed, started, progressed, completed, completed],
   deadLetters: [],
   unpublished: 0,
@@ -76,7 +80,7 @@ const wrong: readonly (readonly [what: string, rule: Rule, change: Partial<Facts
         { ...call, state: 'unknown' },
         { ...call, callId: 'd' },
       ],
-      charges: [...right.charges, { callId: 'd', runId: 'a' }],
+      charges: [...right.charges, { ...charge, callId: 'd' }],
     },
   ],
   ['a charge of which the ledger knows nothing', 'unbooked', { calls: [] }],
@@ -84,6 +88,19 @@ const wrong: readonly (readonly [what: string, rule: Rule, change: Partial<Facts
     'a charge for a call that was only planned',
     'unbooked',
     { calls: [{ ...call, state: 'planned' }] },
+  ],
+  ['a nano-dollar too much in the books', 'misbooked', { calls: [{ ...call, cost: 31n }] }],
+  ['a cost that nobody has charged', 'misbooked', { charges: [] }],
+  ['a cost that is known and not booked', 'misbooked', { calls: [{ ...call, cost: null }] }],
+  [
+    'a second charge that is not kept apart as uncertain',
+    'misbooked',
+    { calls: [{ ...call, possibleDuplicate: true }], charges: [charge, charge] },
+  ],
+  [
+    'a run that has cost more than its budget',
+    'overspent',
+    { executions: [{ ...right.executions[0]!, maxCostUsd: '0.000000029' }] },
   ],
   ['two ends', 'ends_twice', { events: [started, event(2, 'RunFailed', 'failed'), completed] }],
   [
@@ -120,7 +137,7 @@ it('finds nothing wrong with a run that went right, repeats and a takeover inclu
 });
 
 it('finds nothing wrong with a second payment that the step allowed and the ledger booked', () => {
-  const calls = [{ ...call, possibleDuplicate: true }];
+  const calls = [{ ...call, possibleDuplicate: true, lostSendings: 1 }];
   expect(judge({ ...right, calls, charges: [...right.charges, ...right.charges] })).toEqual([]);
 });
 

@@ -13,6 +13,9 @@ export const rules = {
   two_owners: 'one owner at a time commits: one event per version, one outcome per dispatch',
   paid_twice: 'no model call is paid twice',
   unbooked: 'every payment is in the ledger, as made or as possible',
+  misbooked:
+    'what a call is booked with is what was charged for it, to the nano-dollar; the rest is uncertain',
+  overspent: 'no run costs more than its budget',
   ends_twice: 'a run tells one end at most, and nothing after it',
   end_missing: 'a run that has ended has told it, once',
   out_of_order: 'the first occurrences of a run’s events are version 1 to n, in order',
@@ -50,6 +53,8 @@ export function judge(facts: Facts): Breach[] {
     ...twoOutcomes(facts),
     ...paidTwice(facts),
     ...unbooked(facts),
+    ...misbooked(facts),
+    ...overspent(facts),
     ...[...storyOf].flatMap(([runId, story]) => wrongStory(runId, story)),
     ...facts.executions.flatMap((run) => disagreement(run, storyOf.get(run.runId) ?? [], facts)),
     ...unpublished(facts),
@@ -133,6 +138,43 @@ function unbooked({ charges, calls }: Facts): Breach[] {
       : [];
   });
 }
+
+function misbooked({ charges, calls }: Facts): Breach[] {
+  const byCall = Map.groupBy(charges, ({ callId }) => callId);
+  return calls.flatMap((call) => {
+    const { callId, cost, state, reserved, lostSendings } = call;
+    const prices = (byCall.get(callId) ?? []).flatMap(({ price }) =>
+      price === null ? [] : [price],
+    );
+    const isMadeUp = cost !== null && cost > 0n && !prices.includes(cost);
+    const isForgotten = cost === null && state === 'done' && prices.length > 0;
+    const isShort = chargedTo(call) < sumOf(prices);
+    if (!isMadeUp && !isForgotten && !isShort) return [];
+    const ledger = `booked ${cost}, reserved ${reserved} for each of ${lostSendings} lost`;
+    return [breach('misbooked', callId, `${ledger}; charged ${prices.join(' + ') || 'nothing'}`)];
+  });
+}
+
+/** By the ledger and by the bill: neither may exceed the budget. */
+function overspent({ executions, calls, charges }: Facts): Breach[] {
+  return executions.flatMap(({ runId, maxCostUsd }) => {
+    if (!maxCostUsd) return [];
+    const limit = BigInt(Math.round(Number(maxCostUsd) * 1e9));
+    const counted = sumOf(calls.filter((call) => call.runId === runId).map(chargedTo));
+    const billed = sumOf(
+      charges.flatMap((each) => (each.runId === runId ? [each.price ?? 0n] : [])),
+    );
+    if (counted <= limit && billed <= limit) return [];
+    return [breach('overspent', runId, `${limit} allowed, ${counted} counted, ${billed} billed`)];
+  });
+}
+
+/** What a call counts for: what is booked, and what is uncertain. */
+function chargedTo({ reserved, lostSendings, cost }: Facts['calls'][number]): bigint {
+  return reserved * BigInt(lostSendings) + (cost ?? reserved);
+}
+
+const sumOf = (amounts: readonly bigint[]): bigint => amounts.reduce((sum, each) => sum + each, 0n);
 
 function wrongStory(runId: string, story: readonly EventFact[]): Breach[] {
   const told = story.map(({ version, name }) => `${version} ${name}`).join(', ');

@@ -27,6 +27,7 @@ export interface RunRequestBody {
   readonly documents?: readonly string[];
   readonly reference?: string;
   readonly labels?: Readonly<Record<string, string>>;
+  readonly budget?: { readonly maxCostUsd: string };
 }
 
 const answerLimitMs = 20_000;

@@ -9,6 +9,7 @@ import { ProjectRunsModule } from './project-runs/project-runs.module.js';
 import { ReconcileRunsModule } from './reconcile-runs/reconcile-runs.module.js';
 import { RemoveExpiredModule } from './remove-expired/remove-expired.module.js';
 import { ReportHealthModule } from './report-health/report-health.module.js';
+import { ReportUsageModule } from './report-usage/report-usage.module.js';
 import { ReportMetricsModule } from './report-metrics/report-metrics.module.js';
 import type { ApiSettings } from './settings.js';
 import { SubmitRunsModule } from './submit-runs/submit-runs.module.js';
@@ -25,6 +26,7 @@ export class ApiModule {
         DecideRunsModule,
         ProjectRunsModule,
         FollowRunsModule,
+        ReportUsageModule,
         ReconcileRunsModule,
         RemoveExpiredModule,
         ReportHealthModule.of(ProjectRunsModule, SubmitRunsModule),

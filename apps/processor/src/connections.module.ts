@@ -59,6 +59,7 @@ export class ConnectionsModule {
             log,
             metrics,
             limits: settings.openaiLimits,
+            ...settings.money,
             ...(settings.webhookSecret !== null && {
               webhooks: { secret: settings.webhookSecret, graceMs: settings.webhookGraceMs },
             }),

@@ -11,6 +11,7 @@ import { kafkaConnectionOf } from './connections.module.js';
 import { createProcessor, startProcessor } from './create-processor.js';
 import { schemasOf } from './schema/index.js';
 import { parseSettings } from './settings.js';
+import { requirePrices } from './require-prices.js';
 import { requireWorkflows } from './require-workflows.store.js';
 
 armPausePoint(process.env);
@@ -32,6 +33,7 @@ await startProcess({
   drainMs: settings.drainMs,
   async prepare(signal) {
     const waiting = { signal, onWaiting: (line: string) => log.warn({}, line) };
+    requirePrices(workflows, settings.money, Date.now());
     await requireMigrated(schemasOf(settings), waiting);
     await requireWorkflows(settings.databaseUrl, workflows);
     await waitForKafka(kafkaConnectionOf(settings, log), waiting);

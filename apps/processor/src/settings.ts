@@ -12,6 +12,7 @@ import {
 } from '#libs/process';
 import { openAiAccounts, type OpenAiAccounts } from './openai-accounts.js';
 import { isSigningSecret, type WebhookTarget } from '#libs/webhooks';
+import { moneySettings, type MoneySettings } from './money-settings.js';
 
 export interface ProcessorSettings {
   /** Schema `processor`: executions, call ledger, outbox. `PROCESSOR_DATABASE_URL`, else `DATABASE_URL`. */
@@ -50,6 +51,11 @@ export interface ProcessorSettings {
   readonly webhookTargets: ReadonlyMap<string, WebhookTarget>;
   /** `PROCESSOR_WEBHOOK_PRIVATE_ADDRESSES`: whether webhooks may go to this machine and its network, by http too. Default refused. */
   readonly webhookPrivateAddresses: 'refused' | 'allowed';
+  /**
+   * Prices beside those of the list (`PROCESSOR_MODEL_PRICES`; `*`: every unknown model), and what tenants and workflows may spend
+   * per UTC day (`PROCESSOR_TENANT_DAY_BUDGETS`, `PROCESSOR_WORKFLOW_DAY_BUDGETS`). Default: the list, and no budgets.
+   */
+  readonly money: MoneySettings;
   /** How long things are kept, by `HOLDFAST_KEEP_*`. */
   readonly keep: RetentionSettings;
 }
@@ -95,6 +101,7 @@ export function parseSettings(env: Environment): ParsedSettings<ProcessorSetting
       ['refused', 'allowed'],
       'refused',
     ),
+    money: moneySettings(read),
     keep: retentionSettings(read, longestTopicMs()),
   });
 }

@@ -13,3 +13,4 @@ export { wordsFor } from './failure/words-for-people.js';
 export * from './retry/backoff.js';
 export * from './retry/retry-policy.js';
 export * from './retry/retry-tiers.js';
+export * from './money/nano-usd.js';

@@ -237,6 +237,24 @@ export const metricCatalogue = {
     meaning: 'Tokens paid for, as OpenAI counts them, of calls that completed here.',
     whenItMoves: 'This is the bill.',
   },
+  holdfast_spend_dollars_total: {
+    type: 'counter',
+    apps: PROCESSOR,
+    labels: {
+      model,
+      kind: '`booked` (by the count of tokens), `uncertain` (lost, cancelled or failed calls, at the most; counted once more as booked where the truth comes later)',
+    },
+    meaning: 'What calls have cost, in dollars, when they ended.',
+    whenItMoves:
+      '`uncertain` grows: replies get lost, or calls are cancelled. `GET /v1/usage` says whose.',
+  },
+  holdfast_budget_refusals_total: {
+    type: 'counter',
+    apps: PROCESSOR,
+    labels: { budget: '`run`, `tenant`, `workflow` (the latter two per day)' },
+    meaning: 'Calls that were not sent because a budget did not cover them.',
+    whenItMoves: 'Runs wait for a person: raise the budget with a redrive, or leave it.',
+  },
   holdfast_ledger_batches_total: {
     type: 'counter',
     apps: PROCESSOR,

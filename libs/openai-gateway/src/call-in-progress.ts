@@ -1,5 +1,5 @@
 /** One model call being carried through under one claim: look into the ledger, decide, do one thing, look again. */
-import { runIdOf } from '#libs/domain';
+import { runIdOf, type NanoUsd } from '#libs/domain';
 import { pauseAt } from '#libs/pause-points';
 import type { FieldLog } from '#libs/process';
 import type { Account, Accounts } from './accounts/accounts.js';
@@ -11,6 +11,9 @@ import type { GatewayTiming, WebhookOptions } from './gateway-options.js';
 import type { CallLedger, Opening, Sending } from './ledger/call-ledger.store.js';
 import { type CallDecision, decideCall } from './ledger/decide-call.js';
 import type { CallFailure, CallOwner, ModelCallOutcome, ModelCallRequest } from './model-call.js';
+import { budgetFailure, unpricedFailure, type Budget } from './money/budget.js';
+import { costOfEnd, type Bill } from './money/cost-of-end.js';
+import type { PriceTable } from './money/price-table.js';
 import { buildRequest } from './openai/build-request.js';
 import { followResponse, pause, type FollowEnd } from './openai/follow-response.js';
 import type { AnsweredExchange, Exchange } from './openai/exchange.js';
@@ -27,6 +30,11 @@ export interface CallParts {
   readonly webhooks: WebhookOptions | null;
   readonly told: ToldCalls;
   readonly passage: Passage;
+  readonly prices: PriceTable;
+  /** The most that one sending may cost; null: nobody knows, so nothing is sent. */
+  readonly worstCost: NanoUsd | null;
+  /** That have to cover it. */
+  readonly budgets: readonly Budget[];
 }
 
 type Step =
@@ -102,14 +110,16 @@ export class CallInProgress {
     return modeWith(this.#account, this.request);
   }
 
-  /** New calls that may leave at once are made ready for it in the same statement. */
+  /** New calls that may leave at once are made ready for it in the same statement. Budgets are asked when it comes to sending. */
   async #open(): Promise<Opening> {
     const first = this.parts.accounts.first(this.request.model);
     const ours = { callId: this.callId, fence: this.owner.fence, account: first.name };
     const call = { ...this.request, ...ours, mode: modeWith(first, this.request) };
-    const { ledger, passage } = this.parts;
+    const { ledger, passage, worstCost, budgets } = this.parts;
     pauseAt('call.opening');
-    if (this.#reasonNotToSend() === null && passage.tryEnter()) return ledger.openSending(call);
+    const isFree = worstCost !== null && budgets.length === 0;
+    if (isFree && this.#reasonNotToSend() === null && passage.tryEnter())
+      return ledger.openSending(call, worstCost);
     return { call: await ledger.open(call), maySend: false };
   }
 
@@ -139,7 +149,8 @@ export class CallInProgress {
         const failure = this.#classify({ kind: 'sender_died' });
         this.#logFailure(failure);
         const { attempt } = decision;
-        await this.parts.ledger.end({ state: 'unknown', callId, attempt, failure, usage: null });
+        const lost = { state: 'unknown', usage: null, cost: null } as const;
+        await this.parts.ledger.end({ ...lost, callId, attempt, failure });
         return lookAgain;
       }
       case 'await_webhook':
@@ -163,7 +174,7 @@ export class CallInProgress {
   }
 
   async #send(sending: Sending): Promise<Step> {
-    const { ledger, passage, timing } = this.parts;
+    const { passage, timing } = this.parts;
     if (sending.from === 'unknown')
       await pause(
         timing.resendPauseMs * (sending.attempt - 1) * (1 + Math.random()),
@@ -174,8 +185,34 @@ export class CallInProgress {
     if (isLatched && sending.from === 'planned' && (await this.#reroute(null))) return lookAgain;
     const before = this.#reasonNotToSend() ?? shut;
     if (before !== null) return before;
-    if (!(await ledger.markSending(sending))) return lookAgain;
-    return this.#post(sending);
+    return (await this.#payable(sending)) ?? this.#post(sending);
+  }
+
+  /** Null: it is marked as being sent, and what it may cost is reserved. */
+  async #payable(sending: Sending): Promise<Step | null> {
+    const { ledger, worstCost: reserved, budgets, prices } = this.parts;
+    const { model, budget } = this.request;
+    if (reserved === null) return this.#refuse(unpricedFailure(model, prices.knownModels()));
+    if (budgets.length === 0)
+      return (await ledger.markSending(sending, reserved)) ? null : lookAgain;
+    const { callId, from, fence, attempt } = sending;
+    const within = await ledger.markSendingWithin({
+      ...{ callId, from, fence, attempt, reserved, budgets },
+    });
+    switch (within.kind) {
+      case 'reserved':
+        return null;
+      case 'not_ours':
+        return lookAgain;
+      case 'refused':
+        return this.#refuse(budgetFailure(within, reserved, budget.triesByPolicy));
+    }
+  }
+
+  /** By us: the ledger keeps it as it is, and it can be sent once there is money. */
+  #refuse(failure: CallFailure): Step {
+    this.#logFailure(failure);
+    return { kind: 'failed', callId: this.callId, failure };
   }
 
   /** The ledger says that it is being sent. */
@@ -238,7 +275,15 @@ export class CallInProgress {
     const state = failure.class === 'outcome_unknown' ? 'unknown' : 'failed';
     this.#logFailure(failure);
     if (attempt === 1 && mayFailOver(failure) && (await this.#reroute(failure))) return lookAgain;
-    const ended = await this.parts.ledger.end({ state, callId, attempt, failure, usage: null });
+    const cost = this.#costOf(null, failure);
+    const ended = await this.parts.ledger.end({
+      state,
+      callId,
+      attempt,
+      failure,
+      usage: null,
+      cost,
+    });
     return ended && state === 'failed' ? { kind: 'failed', callId, failure } : lookAgain;
   }
 
@@ -322,13 +367,13 @@ export class CallInProgress {
       return { kind: 'failed', callId, failure };
     }
     if (end.kind === 'gone')
-      return this.#endResponse('failed', { kind: 'response_gone', ...ids }, null);
+      return this.#endResponse('failed', { kind: 'response_gone', ...ids }, null, null);
     const { reading, pastDeadline } = end;
     switch (reading.kind) {
       case 'completed':
         return this.#complete(reading, responseId, end.requestId);
       case 'ended_badly':
-        return this.#endResponse('failed', reading.fact, reading.usage);
+        return this.#endResponse('failed', reading.fact, reading.usage, reading.bill);
       case 'cancelled':
         return this.#endResponse(
           'cancelled',
@@ -336,12 +381,13 @@ export class CallInProgress {
             ? { kind: 'deadline_passed', cancelConfirmed: true, ...ids }
             : { kind: 'cancelled_elsewhere', ...ids },
           null,
+          null,
         );
     }
   }
 
   async #complete(
-    { output, usage, model }: Extract<ResponseReading, { kind: 'completed' }>,
+    { output, usage, model, bill }: Extract<ResponseReading, { kind: 'completed' }>,
     responseId: string,
     requestId: string | null,
   ): Promise<Step> {
@@ -353,6 +399,7 @@ export class CallInProgress {
       servedModel: model,
       output,
       usage,
+      cost: this.#costOf(bill, null),
     });
     return stored ? { kind: 'completed', ...ids, output, usage, model, reused: false } : lookAgain;
   }
@@ -361,12 +408,19 @@ export class CallInProgress {
     state: 'failed' | 'cancelled',
     fact: CallFact,
     usage: Extract<ResponseReading, { kind: 'ended_badly' }>['usage'],
+    bill: Bill | null,
   ): Promise<Step> {
     const { callId } = this;
     const failure = this.#classify(fact);
     this.#logFailure(failure);
-    const ended = await this.parts.ledger.end({ state, callId, attempt: null, failure, usage });
+    const cost = this.#costOf(bill, failure);
+    const end = { state, callId, attempt: null, failure, usage, cost };
+    const ended = await this.parts.ledger.end(end);
     return ended ? { kind: 'failed', callId, failure } : lookAgain;
+  }
+
+  #costOf(bill: Bill | null, failure: CallFailure | null): NanoUsd | null {
+    return costOfEnd(bill, failure, this.request.model, this.parts.prices);
   }
 
   #logFailure(failure: CallFailure): void {

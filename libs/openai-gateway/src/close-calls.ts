@@ -13,10 +13,12 @@ import { bookEnd, failureOf } from './book-end.js';
 import type { GatewayTiming } from './gateway-options.js';
 import type { CallLedger } from './ledger/call-ledger.store.js';
 import type { OpenCall } from './ledger/open-calls.js';
+import type { PriceTable } from './money/price-table.js';
 import { closeResponse, type FollowEnd } from './openai/follow-response.js';
 
 export interface CloseParts {
   readonly ledger: CallLedger;
+  readonly prices: PriceTable;
   readonly accounts: Accounts;
   readonly timing: GatewayTiming;
   readonly log: FieldLog;
@@ -56,20 +58,20 @@ async function closeOne(call: OpenCall, signal: AbortSignal, parts: CloseParts):
         parts.log.debug({ callId, responseId, requestId, kind }, 'cancelling met a fault'),
     },
   ); // (K1)
-  return book(callId, responseId, end, parts);
+  return book(call, responseId, end, parts);
 }
 
 async function markUnknown({ callId, attempt }: OpenCall, { ledger }: CloseParts): Promise<void> {
   const failure = failureOf({ kind: 'sender_died' });
-  await ledger.end({ state: 'unknown', callId, attempt, failure, usage: null });
+  await ledger.end({ state: 'unknown', callId, attempt, failure, usage: null, cost: null });
 }
 
 /** @returns whether the call has come to its end */
 async function book(
-  callId: string,
+  { callId, model }: OpenCall,
   responseId: string,
   end: FollowEnd,
-  { ledger, log }: CloseParts,
+  { ledger, prices, log }: CloseParts,
 ): Promise<boolean> {
   if (end.kind === 'aborted') return false;
   if (end.kind === 'cancel_unconfirmed') {
@@ -79,6 +81,6 @@ async function book(
   const reading = end.kind === 'gone' ? end : end.reading;
   const { requestId } = end;
   const cancelled = 'cancelled_on_request';
-  await bookEnd({ callId, responseId, requestId, reading, cancelled }, ledger);
+  await bookEnd({ callId, model, responseId, requestId, reading, cancelled }, ledger, prices);
   return true;
 }

@@ -5,6 +5,8 @@ import type { FieldLog } from '#libs/process';
 import type { PoolLimits } from './limits/pool-limits.js';
 import type { AccountOptions } from './accounts/account.js';
 import type { AccountRoutes } from './accounts/accounts.js';
+import type { DayBudgets } from './money/budget.js';
+import type { PriceSettings } from './money/price-table.js';
 
 export interface GatewayOptions {
   readonly database: Database;
@@ -27,6 +29,10 @@ export interface GatewayOptions {
   readonly limits?: readonly PoolLimits[];
   /** Default: OpenAI's webhooks are not listened to, and a call of unknown outcome is not waited for. */
   readonly webhooks?: WebhookOptions;
+  /** Default: the list of ours, and no model beside it. */
+  readonly prices?: PriceSettings;
+  /** Default: none, beside what runs bring along. */
+  readonly dayBudgets?: DayBudgets;
 }
 
 export interface WebhookOptions {

@@ -1,6 +1,7 @@
 /** The front door of the OpenAI gateway: one call goes in, one outcome comes out, and it is paid for once. */
 import { AddCallAccount1795700500000 } from './migrations/add-call-account.js';
 import { AddCallSender1795494000000 } from './migrations/add-call-sender.js';
+import { AddMoney1795700400000 } from './migrations/add-money.js';
 import { CommentCalls1795493801500 } from './migrations/comment-calls.js';
 import { CreateCallStops1795494100000 } from './migrations/create-call-stops.js';
 import { CreateCalls1764000100000 } from './migrations/create-calls.js';
@@ -8,6 +9,7 @@ import { CreateLimitBuckets1795700100000 } from './migrations/create-limit-bucke
 import { IndexCallResponses1795646000000 } from './migrations/index-call-responses.js';
 
 export type {
+  CallBudget,
   CallFailure,
   CallOwner,
   CompletedCall,
@@ -32,10 +34,12 @@ export type { GatewayOptions, GatewayTiming, WebhookOptions } from './gateway-op
 export { CallLedger } from './ledger/call-ledger.store.js';
 export { decideCall } from './ledger/decide-call.js';
 export { bumpFences, type RunFence } from './ledger/bump-fences.js';
-export { forgetOutputs, removeCalls } from './ledger/forget-calls.js';
+export type { DayBudgets } from './money/budget.js';
+export { PriceTable, type PriceSettings, type SettledPrice } from './money/price-table.js';
+export { forgetOutputs, removeCalls, removeDayBudgets } from './ledger/forget-calls.js';
 export { flexIsFull, newestCalls, type NewestCall } from './ledger/newest-calls.js';
 export { giveUpUnknownCalls, runsWithOpenCalls, stopCalls } from './ledger/stop-calls.js';
-export { usageOfRuns, type RunUsage } from './ledger/usage-of-runs.js';
+export { spendOfRuns, type RunSpend } from './money/spend-of-runs.js';
 export { FleetLimits, type PoolFacts } from './limits/fleet-limits.js';
 export { takeShare, type Ask } from './limits/limit-buckets.store.js';
 export type { Share } from './limits/share.js';
@@ -45,7 +49,7 @@ export { parseLimits, type ParsedLimits, type PoolLimits } from './limits/pool-l
 export type { LookUp } from './look-up-response.js';
 export { OpenAiGateway } from './openai-gateway.js';
 
-/** `processor.calls`, `processor.call_stops`, `processor.limit_buckets`; run with the processor's own migrations, into schema `processor`. */
+/** `processor.calls`, `processor.call_stops`, `processor.limit_buckets`, `processor.budgets`; run with the processor's own migrations, into schema `processor`. */
 export const gatewayMigrations = [
   CreateCalls1764000100000,
   CommentCalls1795493801500,
@@ -54,6 +58,7 @@ export const gatewayMigrations = [
   IndexCallResponses1795646000000,
   CreateLimitBuckets1795700100000,
   AddCallAccount1795700500000,
+  AddMoney1795700400000,
 ];
 export type { OpenAiHealth } from './openai/openai-health.js';
 export type { WebhookHeaders, WebhookReading } from './openai/read-webhook.js';

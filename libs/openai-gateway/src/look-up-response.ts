@@ -17,6 +17,8 @@ import { bookEnd } from './book-end.js';
 import type { GatewayTiming } from './gateway-options.js';
 import type { CallLedger } from './ledger/call-ledger.store.js';
 import { callOf, callOfResponse, type FoundCall } from './ledger/find-call.js';
+import { costOfEnd } from './money/cost-of-end.js';
+import type { PriceTable } from './money/price-table.js';
 import type { EndedReading } from './openai/follow-response.js';
 import { readResponse } from './openai/read-response.js';
 import type { ToldCalls } from './told-calls.js';
@@ -25,6 +27,7 @@ export interface LookUpParts {
   readonly database: Database;
   readonly ledger: CallLedger;
   readonly accounts: Accounts;
+  readonly prices: PriceTable;
   readonly timing: GatewayTiming;
   readonly told: ToldCalls;
 }
@@ -81,22 +84,22 @@ interface FetchedEnd {
 }
 
 async function book(call: FoundCall, end: FetchedEnd, parts: LookUpParts): Promise<LookUp> {
-  const { ledger, told } = parts;
-  const { callId } = call;
+  const { ledger, prices, told } = parts;
+  const { callId, model } = call;
   const { responseId, requestId } = end;
   if (isGivenUp(call)) return bookCost(call, end, parts);
   if (call.state === 'planned') return { kind: 'not_ours' };
   const held = await ledger.markAccepted({ callId, responseId, requestId });
   if (held !== responseId) return tellOf('twin', call); // (U3)
   const cancelled = call.cancelRequested ? 'cancelled_on_request' : 'cancelled_elsewhere';
-  const isBooked = await bookEnd({ callId, ...end, cancelled }, ledger);
+  const isBooked = await bookEnd({ callId, model, ...end, cancelled }, ledger, prices);
   told.tell(callId);
   return tellOf(isBooked ? 'booked' : 'known', call);
 }
 
 /** A redrive has given it up, and another call takes its place: the result is not used, but it was paid for. */
-async function bookCost(call: FoundCall, end: FetchedEnd, { ledger }: LookUpParts) {
-  const { callId } = call;
+async function bookCost(call: FoundCall, end: FetchedEnd, { ledger, prices }: LookUpParts) {
+  const { callId, model } = call;
   const { responseId, requestId, reading } = end;
   const usage = 'usage' in reading ? reading.usage : null;
   const failure = {
@@ -105,7 +108,8 @@ async function bookCost(call: FoundCall, end: FetchedEnd, { ledger }: LookUpPart
     paid: usage ? ('yes' as const) : call.failure!.paid,
   };
   await ledger.markAccepted({ callId, responseId, requestId });
-  await ledger.end({ state: 'failed', callId, attempt: null, failure, usage });
+  const cost = costOfEnd('bill' in reading ? reading.bill : null, failure, model, prices);
+  await ledger.end({ state: 'failed', callId, attempt: null, failure, usage, cost });
   return tellOf('booked', call);
 }
 

@@ -2,7 +2,7 @@
  * One model call, as the rest of Holdfast sees it: what is asked, on whose behalf, and what came of it.
  * Nothing here knows OpenAI's wire format, and nothing here carries prompt or output text but the fields named for it.
  */
-import type { FailureClass, RunPriority, ServiceTier, WaitingReason } from '#libs/domain';
+import type { FailureClass, NanoUsd, RunPriority, ServiceTier, WaitingReason } from '#libs/domain';
 import type { BreakerEffect } from './classify/breaker-effect.js';
 
 export interface ModelCallRequest {
@@ -36,6 +36,16 @@ export interface ModelCallRequest {
   readonly callTimeoutMs: number;
   /** What becomes of a call whose outcome cannot be known: a person decides, or it is sent again (and may be paid twice). */
   readonly whenUnknown: 'hold' | 'resend';
+  readonly budget: CallBudget;
+}
+
+/** What a call is paid from, beside the tenant's budget. */
+export interface CallBudget {
+  readonly workflow: string;
+  /** Of its run, over all its calls; null: it has none. */
+  readonly runLimit: NanoUsd | null;
+  /** How often policy would try it; told beside what the money is for. */
+  readonly triesByPolicy: number;
 }
 
 /** The claim under which a call is made. A call is sent only while its owner still holds the run. */
@@ -109,6 +119,8 @@ export interface Usage {
   readonly inputTokens: number;
   /** Part of `inputTokens`. */
   readonly cachedInputTokens: number;
+  /** Part of `inputTokens` too; absent where OpenAI says nothing of it. */
+  readonly cacheWriteTokens?: number;
   readonly outputTokens: number;
   /** Part of `outputTokens`. */
   readonly reasoningTokens: number;

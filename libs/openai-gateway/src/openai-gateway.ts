@@ -30,7 +30,10 @@ import { openCallsOf } from './ledger/open-calls.js';
 import { FleetLimits, type PoolFacts } from './limits/fleet-limits.js';
 import type { Room } from './limits/limited-pool.js';
 import { lookUpResponse, type LookUp } from './look-up-response.js';
+import { budgetsOf, type DayBudgets } from './money/budget.js';
 import { estimateInputTokens } from './money/estimate-tokens.js';
+import { worstCost } from './money/price.js';
+import { PriceTable } from './money/price-table.js';
 import type { CallOwner, ModelCallOutcome, ModelCallRequest } from './model-call.js';
 import type { OpenAiHealth } from './openai/openai-health.js';
 import { readWebhook, type WebhookHeaders, type WebhookReading } from './openai/read-webhook.js';
@@ -44,6 +47,8 @@ export class OpenAiGateway {
   readonly #ledger: CallLedger;
   readonly #limits: FleetLimits;
   readonly #gate: Gates;
+  readonly #prices: PriceTable;
+  readonly #dayBudgets: DayBudgets;
   readonly #told = new ToldCalls();
   /** Calls that are being carried through, requests on the wire that nobody waits for any more included (G4). */
   readonly #busy = new Map<string, { readonly runId: string; readonly ended: Promise<void> }>();
@@ -57,6 +62,8 @@ export class OpenAiGateway {
       ...{ database: options.database, holder: uuidv7(), log: options.log, metrics: this.#metrics },
     });
     this.#gate = new Gates([this.#limits]);
+    this.#prices = new PriceTable(options.prices);
+    this.#dayBudgets = options.dayBudgets ?? noDayBudgets;
     const { baseUrl, apiKey, lacks = [], accounts = [], routes = new Map() } = options;
     const all = [{ name: DEFAULT_ACCOUNT, baseUrl, apiKey, lacks }, ...accounts];
     this.#accounts = new Accounts(all, routes, {
@@ -124,7 +131,8 @@ export class OpenAiGateway {
     const { database, log } = this.#options;
     await orAborted(this.#sent(runId), signal);
     return closeOpenCalls(await openCallsOf(database, runId), signal, {
-      ...{ ledger: this.#ledger, accounts: this.#accounts, timing: this.#timing, log },
+      ...{ ledger: this.#ledger, prices: this.#prices, accounts: this.#accounts },
+      ...{ timing: this.#timing, log },
     });
   }
 
@@ -146,7 +154,7 @@ export class OpenAiGateway {
   lookUp(responseId: string, isFirst: boolean): Promise<LookUp> {
     return lookUpResponse(responseId, isFirst, {
       ...{ database: this.#options.database, ledger: this.#ledger, accounts: this.#accounts },
-      ...{ timing: this.#timing, told: this.#told },
+      ...{ prices: this.#prices, timing: this.#timing, told: this.#told },
     });
   }
 
@@ -159,11 +167,15 @@ export class OpenAiGateway {
     await this.#limits.close();
   }
 
-  #carryThrough(
+  async #carryThrough(
     callId: string,
     request: ModelCallRequest,
     owner: CallOwner,
   ): Promise<ModelCallOutcome> {
+    const inputTokens = await estimateInputTokens(request);
+    const { model, maxOutputTokens } = request;
+    const tier = request.serviceTier ?? 'default';
+    const price = this.#prices.find(model, tier, Date.now());
     return new CallInProgress(callId, request, owner, {
       ledger: this.#ledger,
       accounts: this.#accounts,
@@ -175,9 +187,12 @@ export class OpenAiGateway {
         ...request,
         callId,
         account: this.#accounts.first(request.model).name,
-        tier: request.serviceTier ?? 'default',
-        inputTokens: estimateInputTokens(request),
+        tier,
+        inputTokens,
       }),
+      prices: this.#prices,
+      worstCost: price && worstCost(inputTokens, maxOutputTokens, price),
+      budgets: budgetsOf(request, this.#dayBudgets),
     }).carryThrough();
   }
 
@@ -202,6 +217,8 @@ export class OpenAiGateway {
     await Promise.all([...this.#busy.values()].map(({ ended }) => ended));
   }
 }
+
+const noDayBudgets: DayBudgets = { tenants: new Map(), workflows: new Map() };
 
 /** The promise's value, or "aborted" as soon as the signal fires. */
 async function orAborted<T>(

@@ -27,6 +27,11 @@ export class WorkflowCatalogue {
     return this.#byName.get(name)?.get(version);
   }
 
+  /** Every version of every workflow. */
+  all(): Workflow[] {
+    return [...this.#byName.values()].flatMap((versions) => [...versions.values()]);
+  }
+
   names(): string[] {
     return [...this.#byName.keys()].sort();
   }

@@ -108,9 +108,9 @@ describe('a bad submit stores nothing and names the field:', () => {
       { code: 'invalid_body', pointers: ['/colour'] },
     ],
     [
-      'a budget, which nothing would keep to',
-      () => post({ ...question, budget: { maxCostUsd: '2.50' } }),
-      { code: 'invalid_body', pointers: ['/budget'] },
+      'a budget of nothing',
+      () => post({ ...question, budget: { maxCostUsd: '0' } }),
+      { code: 'invalid_body', pointers: ['/budget/maxCostUsd'] },
     ],
     [
       'wrong types',

@@ -37,6 +37,11 @@ let completed: string;
 let failed: string;
 let queued: string;
 let tender: string;
+const cost = { bookedUsd: '0.50', uncertainUsd: '0.25', maxCostUsd: '2.50' };
+const spent = {
+  ...{ day: '2026-11-20', model: 'gpt-5.2', calls: 1, inputTokens: 1, cachedInputTokens: 0 },
+  ...{ outputTokens: 1, bookedUsd: '0.50', uncertainUsd: '0.25', retriesUsd: '0.00' },
+};
 /** Runs before a person: one for each decision that is made, and one that is decided about. */
 let inReview: string[];
 let decided: string;
@@ -55,7 +60,7 @@ beforeAll(async () => {
     }),
     eventMessage(failed.slice(4), 'RunFailed', {
       ...{ version: 1, status: 'failed', occurredAt: new Date().toISOString() },
-      ...{ failure, usage: noUsage, durationMs: 1 },
+      ...{ failure, usage: noUsage, durationMs: 1, cost, spend: [spent] },
     }),
     ...inReview.map((id) =>
       eventMessage(id.slice(4), 'RunNeedsReview', {
@@ -191,6 +196,7 @@ describe('a real answer fits its description:', () => {
     ['a run, not settled in time', 'get', runPath(), () => waiting(queued)],
     ['a list', 'get', '/v1/runs', () => get('/v1/runs?status=completed,failed')],
     ['a page of a list', 'get', '/v1/runs', () => get('/v1/runs?limit=1')],
+    ['what was spent', 'get', '/v1/usage', () => get('/v1/usage?from=2026-11-01&to=2026-11-30')],
     ['a view', 'get', runPath(), () => get(`/v1/runs/${completed}`)],
     ['a view of a failure', 'get', runPath(), () => get(`/v1/runs/${failed}`)],
     [
@@ -337,6 +343,7 @@ describe('a real answer fits its description:', () => {
           .set('Content-Type', 'text/plain')
           .send('hello' as never),
     ],
+    ['invalid_query', 'get', '/v1/usage', () => get('/v1/usage?from=yesterday')],
     ['invalid_query', 'get', '/v1/runs', () => get('/v1/runs?status=done')],
     ['invalid_run_id', 'get', runPath(), () => get('/v1/runs/1')],
     ['run_not_found', 'get', runPath(), () => get(`/v1/runs/run_${randomUUID()}`)],

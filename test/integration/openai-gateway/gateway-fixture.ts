@@ -5,14 +5,16 @@
 import { randomUUID } from 'node:crypto';
 import {
   type CallOwner,
+  type DayBudgets,
   gatewayMigrations,
   type GatewayOptions,
   type GatewayTiming,
   type ModelCallRequest,
   OpenAiGateway,
+  type PriceSettings,
   type WebhookOptions,
 } from '#libs/openai-gateway';
-import { Database, migrate, type Statement } from '#libs/postgres';
+import { Database, migrate, type Statement, type Tx } from '#libs/postgres';
 import { type Simulator, startSimulator } from '../../../dev/simulator/simulator.js';
 import { freshDatabase } from '../../support/stack.js';
 
@@ -32,8 +34,12 @@ export interface GatewayChanges {
   readonly baseUrl?: string;
   readonly webhooks?: WebhookOptions;
   readonly accounts?: Pick<GatewayOptions, 'lacks' | 'accounts' | 'routes'>;
+  readonly dayBudgets?: DayBudgets;
+  readonly prices?: PriceSettings;
   /** Stands around a ledger statement, by its name: a moment to be paused in, or a lost answer. */
   readonly around?: Readonly<Record<string, (run: () => Promise<unknown>) => Promise<unknown>>>;
+  /** Told when a transaction is committed. */
+  readonly afterTransaction?: () => void;
 }
 
 /** Pauses are short. Limits are the product's own: only a spec that is about one lowers it, and then nothing else is to beat it. */
@@ -58,15 +64,21 @@ export async function startGatewayFixture(): Promise<GatewayFixture> {
     database,
     simulator,
     gateway: (timing = {}, changes = {}) => {
-      const { baseUrl = simulator.baseUrl, around = {}, webhooks, accounts } = changes;
+      const {
+        baseUrl = simulator.baseUrl,
+        around,
+        afterTransaction,
+        accounts,
+        ...options
+      } = changes;
       const gateway = new OpenAiGateway({
-        database: surrounded(database, around),
+        database: surrounded(database, around, afterTransaction),
         baseUrl,
         apiKey: 'sk-spec',
         log: { debug: note, info: note, warn: note, error: note },
         timing: { ...quick, ...timing },
         ...accounts,
-        ...(webhooks && { webhooks }),
+        ...options,
       });
       gateways.push(gateway);
       return gateway;
@@ -87,9 +99,19 @@ export async function startGatewayFixture(): Promise<GatewayFixture> {
   };
 }
 
-const surrounded = (database: Database, around: GatewayChanges['around'] = {}): Database =>
+const surrounded = (
+  database: Database,
+  around: GatewayChanges['around'] = {},
+  afterTransaction?: () => void,
+): Database =>
   new Proxy(database, {
     get: (target, property) => {
+      if (property === 'transaction')
+        return async <T>(work: (tx: Tx) => Promise<T>) => {
+          const result = await target.transaction(work);
+          afterTransaction?.();
+          return result;
+        };
       if (property !== 'query') return Reflect.get(target, property) as unknown;
       return async (statement: Statement, values: readonly unknown[]) => {
         const run = () => target.query(statement, values);
@@ -117,6 +139,7 @@ export const aRequest = (changes: Partial<ModelCallRequest> = {}): ModelCallRequ
   mode: 'background',
   callTimeoutMs: 60_000,
   whenUnknown: 'hold',
+  budget: { workflow: 'answer', runLimit: null, triesByPolicy: 5 },
   ...changes,
 });
 

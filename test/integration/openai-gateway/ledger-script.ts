@@ -10,6 +10,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
+import { ZERO_USD } from '#libs/domain';
 import type { Database } from '#libs/postgres';
 import {
   bumpFences,
@@ -161,7 +162,7 @@ export class LedgerScene {
     const { fence } = owner;
     const opened = { ...this.call, fence, account: 'default' };
     const { call, maySend } = ready
-      ? await this.ledger.openSending(opened)
+      ? await this.ledger.openSending(opened, ZERO_USD)
       : { call: await this.ledger.open(opened), maySend: false };
     const isNew = this.row === null;
     this.row = isNew ? this.newRow(fence, ready) : this.lookedAt(fence);
@@ -198,7 +199,7 @@ export class LedgerScene {
     const row = this.row!;
     const may =
       row.fence === fence && !this.stopped && row.state === from && row.attempt === attempt - 1;
-    expect(await this.ledger.markSending(sending)).toBe(may);
+    expect(await this.ledger.markSending(sending, ZERO_USD)).toBe(may);
     if (!may) return;
     const duplicate = row.duplicate || from === 'unknown';
     this.row = { ...row, state: 'sending', attempt, duplicate };
@@ -255,7 +256,7 @@ export class LedgerScene {
     const done = { state: 'done', callId, responseId, requestId: null } as const;
     const told = { servedModel: 'gpt-5.2-2026-01-15', output: outputOf(responseId), usage };
     const may = row.state === 'done' ? row.responseId === responseId : this.mayEnd(null);
-    expect(await this.ledger.end({ ...done, ...told })).toBe(may);
+    expect(await this.ledger.end({ ...done, ...told, cost: null })).toBe(may);
     if (may) this.row = { ...row, state: 'done', responseId, hasFailure: false };
   }
 
@@ -272,7 +273,9 @@ export class LedgerScene {
       row.responseId === (responseId ?? row.responseId);
     const may = this.mayEnd(attempt) || isSame;
     const { callId } = this.call;
-    expect(await this.ledger.end({ state, callId, attempt, failure, usage: null })).toBe(may);
+    expect(
+      await this.ledger.end({ state, callId, attempt, failure, usage: null, cost: null }),
+    ).toBe(may);
     if (may)
       this.row = { ...row, state, responseId: responseId ?? row.responseId, hasFailure: true };
   }

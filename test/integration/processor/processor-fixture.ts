@@ -285,7 +285,7 @@ export function aDecision(
   const isCompletion = decision === 'complete';
   return {
     ...{ runId, decisionId: randomUUID(), decision, tenant: 'default', reason: 'by hand' },
-    isReemitted: false,
+    ...{ isReemitted: false, budget: null },
     resultRef: isCompletion ? 'cnt_by_hand' : null,
     result: isCompletion
       ? { kind: 'fits', ref: 'cnt_by_hand', inline: { answer: '42' } }

@@ -4,6 +4,7 @@ import {
   CompleteRunBody,
   DecideRunBody,
   DiscardRunBody,
+  RedriveRunBody,
   type DecisionReceipt,
   type DecisionView,
   type RunDecisions,
@@ -44,8 +45,10 @@ export class DecideRunsController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<DecisionReceipt> {
     const about = aboutRun(runId, request);
-    const { reason = null } = checkedBodyOf(DecideRunBody, request.body ?? {}, 'a decision');
-    return this.decide(about, { decision: 'redrive', reason }, reply);
+    const body = checkedBodyOf(RedriveRunBody, request.body ?? {}, 'a decision');
+    const { reason = null, budget } = body;
+    const maxCostUsd = budget?.maxCostUsd ?? null;
+    return this.decide(about, { decision: 'redrive', reason, maxCostUsd }, reply);
   }
 
   @Post('discard')

@@ -30,7 +30,13 @@ export interface DecisionWish {
 }
 
 export type Wanted =
-  | { readonly decision: 'cancel' | 'redrive'; readonly reason: string | null }
+  | { readonly decision: 'cancel'; readonly reason: string | null }
+  | {
+      readonly decision: 'redrive';
+      readonly reason: string | null;
+      /** The run's budget from then on, in dollars; null: as it is. */
+      readonly maxCostUsd: string | null;
+    }
   | { readonly decision: 'discard'; readonly reason: string }
   | {
       readonly decision: 'complete';
@@ -85,9 +91,13 @@ export class DecisionsStore {
     const id = uuidv7();
     const now = new Date();
     const resultRef = what.decision === 'complete' ? what.resultRef : null;
-    await tx.query(INSERT, [tenant, runUuid, id, decision, reason, commandId, now, resultRef]);
+    const maxCostUsd = what.decision === 'redrive' ? what.maxCostUsd : null;
+    await tx.query(INSERT, [
+      ...[tenant, runUuid, id, decision, reason, commandId, now, resultRef, maxCostUsd],
+    ]);
     await tx.query(MARK, [tenant, runUuid, decision]);
-    const decided = { id, tenant, runUuid, decision, reason, resultRef, commandId };
+    const contents = { reason, resultRef, maxCostUsd, commandId };
+    const decided = { id, tenant, runUuid, decision, ...contents };
     const facts = { messageId: uuidv7(), now, traceparent: wish.traceparent };
     this.outbox.append(tx, [
       ...requestNeeded(run, decision, facts), // (K3)
@@ -99,7 +109,7 @@ export class DecisionsStore {
 
 export type DecisionRow = Omit<
   DecisionEntity,
-  'tenant' | 'runId' | 'resultRef' | 'asks' | 'askedAt'
+  'tenant' | 'runId' | 'resultRef' | 'maxCostUsd' | 'asks' | 'askedAt'
 >;
 
 /** (K3) */
@@ -143,8 +153,8 @@ const LIST = statement(
 
 const INSERT = statement(
   'api.decisions.insert',
-  `INSERT INTO api.decisions (tenant, run_id, id, decision, reason, command_id, decided_at, result_ref)
-   VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+  `INSERT INTO api.decisions (tenant, run_id, id, decision, reason, command_id, decided_at, result_ref, max_cost_usd)
+   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
 );
 
 /** (K2) */

@@ -49,8 +49,11 @@ function schemaOf(type: ContractClass, options: SchemaOptions) {
     if (!isOptional) required.push(field);
     const nested = rules.some(isNestedRule) ? partOf(type, field) : undefined;
     if (nested) parts.push(nested);
-    const own = nested
-      ? { $ref: options.refPrefix + nested.name }
+    const part = nested && { $ref: options.refPrefix + nested.name };
+    const own = part
+      ? rules.some(isListRule)
+        ? { type: 'array', items: part }
+        : part
       : valueSchemaOf(type, rules, options);
     const meaning = fieldMeanings[field];
     properties[field] = {
@@ -70,6 +73,10 @@ function fieldsOf(type: ContractClass): ReadonlyMap<string, readonly Rule[]> {
     rules.filter(({ target }) => target === type),
   ];
   return Map.groupBy([...inherited, ...own], ({ propertyName }) => propertyName);
+}
+
+function isListRule({ name }: Rule): boolean {
+  return name === 'isArray';
 }
 
 function isOptionalRule({ type, name }: Rule): boolean {

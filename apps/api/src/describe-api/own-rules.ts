@@ -1,8 +1,14 @@
-import { MAX_LABELS } from '#libs/contracts';
+import { MAX_LABELS, USD } from '#libs/contracts';
 import type { JsonSchema } from './class-schema.js';
 
 /** Rules of the request classes that are functions: what they hold, said in JSON Schema. */
 export const ownRules: Readonly<Record<string, JsonSchema>> = {
+  budget: {
+    type: 'object',
+    properties: { maxCostUsd: { type: 'string', pattern: USD.source } },
+    required: ['maxCostUsd'],
+    additionalProperties: false,
+  },
   labels: {
     type: 'object',
     maxProperties: MAX_LABELS,

@@ -5,6 +5,8 @@ import {
   ListRunsQuery,
   MAX_FOLLOWED_RUNS,
   MAX_PAGE_SIZE,
+  MAX_USAGE_DAYS,
+  UsageQuery,
   type ProblemCode,
 } from '#libs/contracts';
 import { runStatuses, type DecisionName } from '#libs/domain';
@@ -34,7 +36,7 @@ export interface DescribedRoute {
   /** Variables in braces. */
   readonly path: string;
   readonly id: string;
-  readonly tag: 'Runs' | 'Decisions' | 'Documents' | 'Health' | 'Descriptions';
+  readonly tag: 'Runs' | 'Decisions' | 'Usage' | 'Documents' | 'Health' | 'Descriptions';
   readonly summary: string;
   readonly description?: string;
   readonly headers?: readonly RequestHeader[];
@@ -280,7 +282,7 @@ export const routes: readonly DescribedRoute[] = [
     'Send a run on that needs review',
     'The cause is mended: it goes on after the last finished step, with fresh attempts.',
     {
-      body: json(ref('DecideRunBody')),
+      body: json(ref('RedriveRunBody')),
       bodyIsOptional: true,
       problems: [...ofReview, 'redrive_pending'],
     },
@@ -308,6 +310,19 @@ export const routes: readonly DescribedRoute[] = [
       200: { description: 'All of them, oldest first.', content: json(ref('RunDecisions')) },
     },
     problems: ofRun,
+  },
+  {
+    method: 'get',
+    path: '/v1/usage',
+    id: 'reportUsage',
+    tag: 'Usage',
+    summary: 'What was spent, by day, workflow and model',
+    description: `Of runs that have ended or wait for a person, as far as they are kept; at most ${MAX_USAGE_DAYS} days at once. Retries and lost calls stand apart.`,
+    query: queryOf(UsageQuery, {
+      day: { type: 'string', format: 'date', description: 'UTC.' },
+    }),
+    answers: { 200: { description: 'The spend.', content: json(ref('UsageReport')) } },
+    problems: ['invalid_query', 'database_unavailable'],
   },
   {
     method: 'post',

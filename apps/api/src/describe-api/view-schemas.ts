@@ -7,11 +7,15 @@ import {
   DecideRunBody,
   decisionStates,
   DiscardRunBody,
+  BudgetPart,
+  CostPart,
   FailurePart,
   problemKinds,
   ProgressPart,
+  RedriveRunBody,
   SubmitRunBody,
   UsagePart,
+  USD,
   WaitingPart,
   type DecisionReceipt,
   type DecisionView,
@@ -24,6 +28,9 @@ import {
   type RunPage,
   type RunStreamEntry,
   type RunView,
+  type UsageReport,
+  type UsageRow,
+  type UsageSums,
 } from '#libs/contracts';
 import { decisionNames, runPriorities, runStatuses } from '#libs/domain';
 import { orNull, schemasOf, type JsonSchema } from './class-schema.js';
@@ -61,6 +68,18 @@ function view<View>(
   };
 }
 
+const usd: JsonSchema = { type: 'string', pattern: USD.source };
+const share: JsonSchema = {
+  ...orNull({ type: 'number', minimum: 0, maximum: 1 }),
+  description: 'Of all that is booked or uncertain; null where that is nothing.',
+};
+const usageSums = {
+  runs: { ...count, description: 'Runs that have sent calls.' },
+  ...{ calls: count, inputTokens: count, cachedInputTokens: count, outputTokens: count },
+  ...{ bookedUsd: usd, uncertainUsd: usd, retriesUsd: usd },
+  ...{ uncertainShare: share, retriesShare: share },
+};
+
 const runView = view<RunView>(
   {
     id: runIdSchema,
@@ -88,6 +107,8 @@ const runView = view<RunView>(
     nextAttemptAt: orNull(instant),
     progress: orNull(ref('ProgressPart')),
     usage: orNull(ref('UsagePart')),
+    cost: orNull(ref('CostPart')),
+    budget: orNull(ref('BudgetPart')),
     reference: orNull(text),
     labels: { type: 'object', additionalProperties: text },
     priority: { type: 'string', enum: runPriorities },
@@ -174,8 +195,9 @@ const component: JsonSchema = {
 };
 const components = orNull({ type: 'object', additionalProperties: component });
 
-const bodies = [SubmitRunBody, DecideRunBody, DiscardRunBody, CompleteRunBody];
-const classes = schemasOf([WaitingPart, ProgressPart, UsagePart, FailurePart, ...bodies], {
+const parts = [WaitingPart, ProgressPart, UsagePart, CostPart, BudgetPart, FailurePart];
+const bodies = [SubmitRunBody, DecideRunBody, RedriveRunBody, DiscardRunBody, CompleteRunBody];
+const classes = schemasOf([...parts, ...bodies], {
   refPrefix: REF_PREFIX,
   ownRules,
 });
@@ -230,6 +252,17 @@ export const viewSchemas: Readonly<Record<string, JsonSchema>> = {
     mediaType: text,
     sizeBytes: count,
     alreadyStored: { ...flag, description: 'The same bytes were there before.' },
+  }),
+  UsageRow: view<UsageRow>({
+    day: { type: 'string', format: 'date' },
+    ...{ tenant: text, workflow: text, model: text },
+    ...usageSums,
+  }),
+  UsageReport: view<UsageReport>({
+    from: { type: 'string', format: 'date', description: 'First day, UTC.' },
+    to: { type: 'string', format: 'date', description: 'Last day, UTC.' },
+    rows: { ...listOf('UsageRow'), description: 'Newest day first.' },
+    total: view<UsageSums>(usageSums),
   }),
   Problem: problem,
   ProblemField: view<ProblemField>(

@@ -14,7 +14,7 @@ import { runViewOf } from '../schema/index.js';
 import { tenantOf } from '../tenant.js';
 import { sendEventStream } from './event-stream.js';
 import { FollowRunsStore } from './follow-runs.store.js';
-import { badQuery } from './list-request.js';
+import { badQuery } from '../bad-query.js';
 import { lastEventIdWrong, runsNotFound } from '../run-address.js';
 import { historyEntryOf } from './run-history.js';
 import { NOTHING_SEEN, placeIdOf, readPlaceId, type SeenRun } from './stream-place.js';

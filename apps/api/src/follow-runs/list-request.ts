@@ -1,11 +1,5 @@
-import {
-  checkFields,
-  DEFAULT_PAGE_SIZE,
-  ListRunsQuery,
-  statusesOf,
-  type ProblemField,
-} from '#libs/contracts';
-import { ProblemError } from '../problem-error.js';
+import { checkFields, DEFAULT_PAGE_SIZE, ListRunsQuery, statusesOf } from '#libs/contracts';
+import { badQuery } from '../bad-query.js';
 import type { RunFilter } from './follow-runs.store.js';
 
 /** What `GET /v1/runs?…` asks for. */
@@ -28,19 +22,4 @@ export function runFilterOf(tenant: string, query: unknown): RunFilter {
 export function nextPageOf(query: unknown, lastId: string): string {
   const next = new URLSearchParams({ ...(query as Record<string, string>), cursor: lastId });
   return `/v1/runs?${next.toString()}`;
-}
-
-/** A query is flat: its fields are named as parameters, not by pointer. */
-export function badQuery(
-  wrong: readonly Required<Pick<ProblemField, 'pointer' | 'message' | 'mend'>>[],
-) {
-  const errors = wrong.map(({ pointer, message, mend }) => ({
-    parameter: pointer.slice(1),
-    message,
-    mend,
-  }));
-  const places = errors.map(({ parameter, message }) => `${parameter} ${message}`);
-  return new ProblemError('invalid_query', `The query cannot be read: ${places.join('; ')}.`, {
-    errors,
-  });
 }

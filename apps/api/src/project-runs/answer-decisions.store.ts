@@ -69,14 +69,15 @@ const ANSWER = statement(
      FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])
        AS i(tenant, run_id, id, state, code, reason, answered_at)
      WHERE d.tenant = i.tenant AND d.run_id = i.run_id AND d.id = i.id AND d.state = 'pending'
-     RETURNING d.tenant, d.run_id, d.decision, coalesce(d.refusal_code, 'applied') AS outcome
+     RETURNING d.tenant, d.run_id, d.decision, d.max_cost_usd, coalesce(d.refusal_code, 'applied') AS outcome
    )
    UPDATE api.runs r
    SET revision = r.revision + 1,
        cancelling = r.cancelling AND a.decision <> 'cancel',
        redrive_pending = r.redrive_pending AND a.decision <> 'redrive',
        discard_pending = r.discard_pending AND a.decision <> 'discard',
-       completion_pending = r.completion_pending AND a.decision <> 'complete'
+       completion_pending = r.completion_pending AND a.decision <> 'complete',
+       max_cost_usd = CASE WHEN a.outcome = 'applied' THEN coalesce(a.max_cost_usd, r.max_cost_usd) ELSE r.max_cost_usd END
    FROM answered a WHERE r.tenant = a.tenant AND r.id = a.run_id
    RETURNING a.decision, a.outcome`,
 );

@@ -12,6 +12,7 @@
  * (P6) Rows are locked in the order of (tenant, id), which is the order the batcher sorts by.
  * (P7) The history of an expired run is gone: an old event that comes again must not be taken for a missing one.
  * (P8) An event that was sent again lies behind all that its run told before: what is missing then is lost, and not waited for.
+ * (P9) What a run has spent is told whole by each event that tells of it: the rows of the newest take the place of what was there.
  */
 import type { Metrics } from '#libs/metrics';
 import { pauseAt } from '#libs/pause-points';
@@ -19,6 +20,7 @@ import { KeyedBatcher, statement, type Database, type Sql, type Tx } from '#libs
 import type { ParkReason } from '../schema/index.js';
 import { answerDecisions, isAnswer } from './answer-decisions.store.js';
 import { readEvent, type IncomingEvent } from './incoming-event.js';
+import { spendRowsOf, writeSpend } from './run-spend.js';
 import { foldChanges, inlineResultOf, viewChangeOf } from './view-change.js';
 
 export type Projection =
@@ -129,6 +131,7 @@ async function apply(sql: Sql, events: readonly IncomingEvent[]): Promise<Outcom
     column((event) => event.position.topic),
     column((event) => event.position.partition),
     column((event) => event.position.offset),
+    column((event) => readableOrNull(spendRowsOf(event.event))),
   ]);
   return rows;
 }
@@ -162,6 +165,8 @@ async function fillIn(tx: Tx, event: IncomingEvent): Promise<void> {
   const result = facts.map(inlineResultOf).find((each) => each !== undefined);
   const change = readableJson(foldChanges(facts.map(viewChangeOf)));
   await tx.query(REFOLD, [event.tenant, event.runUuid, change, wholeJson(result)]);
+  const spend = facts.map(spendRowsOf).findLast((rows) => rows !== undefined);
+  await tx.query(SPEND, [event.tenant, event.runUuid, readableOrNull(spend)]); // (P9)
 }
 
 interface HistoryRow {
@@ -182,10 +187,15 @@ function readableJson(value: object): string {
   );
 }
 
+function readableOrNull(value: object | undefined): string | null {
+  return value === undefined ? null : readableJson(value);
+}
+
 /** Sets the columns that `$change` names; the rest keep what row `r` has. */
 const setView = (change: string) => `
-  (status, attempt, max_attempts, waiting, next_attempt_at, failure, progress, usage, result_ref, ended_at) =
-  (SELECT p.status, p.attempt, p.max_attempts, p.waiting, p.next_attempt_at, p.failure, p.progress, p.usage,
+  (status, attempt, max_attempts, waiting, next_attempt_at, failure, progress, usage, cost, result_ref,
+   ended_at) =
+  (SELECT p.status, p.attempt, p.max_attempts, p.waiting, p.next_attempt_at, p.failure, p.progress, p.usage, p.cost,
           p.result_ref, p.ended_at
    FROM json_populate_record(r, ${change}) AS p)`;
 
@@ -200,9 +210,10 @@ const APPLY = statement(
   'api.project-events.apply',
   `WITH incoming AS (
      SELECT * FROM unnest($1::text[], $2::uuid[], $3::int[], $4::text[], $5::text[], $6::text[], $7::timestamptz[],
-                          $8::json[], $9::json[], $10::json[], $11::bool[], $12::text[], $13::int[], $14::bigint[])
+                          $8::json[], $9::json[], $10::json[], $11::bool[], $12::text[], $13::int[], $14::bigint[],
+                          $15::json[])
        WITH ORDINALITY AS i(tenant, run_id, version, event_id, type, status, occurred_at, body, change, result, over_gap,
-                            topic, "partition", "offset", place)
+                            topic, "partition", "offset", spend, place)
    ), run AS (
      SELECT r.tenant, r.id, r.version, r.expired_at FROM incoming i JOIN api.runs r ON r.tenant = i.tenant AND r.id = i.run_id
      ORDER BY r.tenant, r.id FOR NO KEY UPDATE OF r
@@ -223,6 +234,7 @@ const APPLY = statement(
      SELECT i.tenant, i.run_id, i.version, i.event_id, i.type, i.status, i.occurred_at, i.body
      FROM incoming i JOIN applied USING (place)
      ON CONFLICT DO NOTHING
+   ), spent AS (${writeSpend('FROM incoming i JOIN applied USING (place)')}
    ), parked AS (
      INSERT INTO api.parked_events (topic, "partition", "offset", reason, tenant, run_id, version, event_id, type, body)
      SELECT i.topic, i."partition", i."offset", CASE WHEN run.id IS NULL THEN 'unknown_run' ELSE 'gap' END,
@@ -289,6 +301,11 @@ const INSERT_HISTORY = statement(
 const READ_HISTORY = statement(
   'api.project-events.read-history',
   `SELECT event_id AS id, type, body AS data FROM api.run_events WHERE tenant = $1 AND run_id = $2 ORDER BY version`,
+);
+
+const SPEND = statement(
+  'api.project-events.spend',
+  writeSpend('FROM (SELECT $1::text AS tenant, $2::uuid AS run_id, $3::json AS spend) i'),
 );
 
 const REFOLD = statement(

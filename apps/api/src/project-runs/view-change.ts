@@ -2,7 +2,7 @@
  * What each event changes on a run's view. Pure: an event alone says what it sets, whatever stood there before, so that the
  * view is the fold of a run's history in the order of `version`.
  */
-import type { RunEvent, UsagePart } from '#libs/contracts';
+import type { CostPart, RunEvent, SpendingEvent, UsagePart } from '#libs/contracts';
 import type { RunFailure, RunProgress, RunStatus, Waiting } from '#libs/domain';
 
 /** Columns of `api.runs` that an event sets; what is absent keeps its value. Instants are ISO 8601. */
@@ -16,6 +16,7 @@ export interface ViewChange {
   /** null once completed: what was told last may be short of the end. */
   readonly progress?: RunProgress | null;
   readonly usage?: UsagePart;
+  readonly cost?: CostPart;
   readonly result_ref?: string;
   /** Only the first start counts: see `foldChanges`. */
   readonly started_at?: string;
@@ -44,22 +45,27 @@ export function viewChangeOf(event: RunEvent): ViewChange {
       return { ...change, waiting, next_attempt_at: nextAttemptAt, failure };
     }
     case 'RunNeedsReview':
-      return { ...change, failure: event.data.failure, usage: event.data.usage };
+      return { ...change, failure: event.data.failure, ...spendingOf(event.data) };
     case 'RunFailed': {
-      const { failure, usage } = event.data;
-      return { ...change, failure, usage, ended_at: occurredAt };
+      const { failure } = event.data;
+      return { ...change, failure, ...spendingOf(event.data), ended_at: occurredAt };
     }
     case 'RunCancelled':
-      return { ...change, usage: event.data.usage, ended_at: occurredAt };
+      return { ...change, ...spendingOf(event.data), ended_at: occurredAt };
     case 'RunDecisionApplied':
     case 'RunDecisionRefused':
       return { status, attempt, max_attempts: maxAttempts };
     case 'RunCompleted': {
-      const { resultRef, usage } = event.data;
-      return { ...change, usage, progress: null, result_ref: resultRef, ended_at: occurredAt };
+      const { resultRef } = event.data;
+      const ended = { progress: null, result_ref: resultRef, ended_at: occurredAt };
+      return { ...change, ...spendingOf(event.data), ...ended };
     }
   }
 }
+
+/** Processors that know no prices yet tell no cost. */
+const spendingOf = ({ usage, cost }: Pick<SpendingEvent, 'usage' | 'cost'>) =>
+  cost ? { usage, cost } : { usage };
 
 /** The result where it came inline: model output, so it is kept apart from what SQL looks into. */
 export function inlineResultOf(event: RunEvent): unknown {

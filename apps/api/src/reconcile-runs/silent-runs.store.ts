@@ -123,6 +123,7 @@ interface LockedDecision extends RunKey {
   readonly decision: DecisionName;
   readonly reason: string | null;
   readonly resultRef: string | null;
+  readonly maxCostUsd: string | null;
   readonly commandId: string | null;
   readonly version: number;
 }
@@ -166,7 +167,7 @@ const DECISIONS = statement(
 const LOCK_RUNS = statement(
   'api.silent-runs.lock',
   `SELECT r.tenant, r.id, r.workflow, r.workflow_version AS "workflowVersion", r.input_ref AS "inputRef", r.documents,
-     r.priority, r.deadline_at AS "deadlineAt", r.reference, r.labels, r.version
+     r.priority, r.deadline_at AS "deadlineAt", r.reference, r.labels, r.max_cost_usd AS "maxCostUsd", r.version
    FROM unnest($1::text[], $2::uuid[]) AS k(tenant, id) JOIN api.runs r USING (tenant, id)
    WHERE r.ended_at IS NULL AND r.input_ref IS NOT NULL
    ORDER BY r.tenant, r.id FOR NO KEY UPDATE OF r`,
@@ -175,7 +176,7 @@ const LOCK_RUNS = statement(
 const LOCK_DECISIONS = statement(
   'api.silent-decisions.lock',
   `SELECT d.tenant, d.run_id AS "runUuid", d.id, d.decision, d.reason, d.result_ref AS "resultRef",
-     d.command_id AS "commandId", r.version
+     d.max_cost_usd AS "maxCostUsd", d.command_id AS "commandId", r.version
    FROM unnest($1::text[], $2::uuid[], $3::uuid[]) AS k(tenant, run_id, id)
    JOIN api.decisions d USING (tenant, run_id, id) JOIN api.runs r ON r.tenant = d.tenant AND r.id = d.run_id
    WHERE d.state = 'pending'

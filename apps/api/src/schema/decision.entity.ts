@@ -63,6 +63,14 @@ export class DecisionEntity {
   resultRef!: string | null;
 
   @Column({
+    name: 'max_cost_usd',
+    type: 'text',
+    nullable: true,
+    comment: 'Of a redrive: the budget that it brings along.',
+  })
+  maxCostUsd!: string | null;
+
+  @Column({
     type: 'int',
     default: 0,
     comment: 'How often it was sent again because no answer came.',

@@ -30,8 +30,8 @@ export const apiRetention: readonly Retention<ApiStores, Keep>[] = [
   },
   {
     kind: 'goes',
-    tables: ['api.runs', 'api.decisions'],
-    what: 'ended runs, with their idempotency keys and what people decided about them',
+    tables: ['api.runs', 'api.decisions', 'api.run_spend'],
+    what: 'ended runs, with their idempotency keys, what people decided about them and what they have cost',
     keptFor: 'runsMs',
     remove: ({ database }, keepMs, maxRows) => removed(database, REMOVE_RUNS, keepMs, maxRows),
   },
@@ -132,6 +132,8 @@ const REMOVE_RUNS = statement(
      ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED
    ), decisions AS (
      DELETE FROM api.decisions d USING due WHERE d.tenant = due.tenant AND d.run_id = due.id
+   ), spend AS (
+     DELETE FROM api.run_spend s USING due WHERE s.tenant = due.tenant AND s.run_id = due.id
    )
    DELETE FROM api.runs r USING due WHERE r.tenant = due.tenant AND r.id = due.id`,
 );

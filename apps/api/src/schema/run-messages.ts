@@ -27,6 +27,7 @@ export type RequestedRun = Pick<
   | 'deadlineAt'
   | 'reference'
   | 'labels'
+  | 'maxCostUsd'
 > & { readonly inputRef: string };
 
 export interface MessageFacts {
@@ -50,6 +51,7 @@ export function requestMessage(run: RequestedRun, facts: MessageFacts): OutboxMe
     deadlineAt: run.deadlineAt?.toISOString() ?? null,
     reference: run.reference,
     labels: run.labels,
+    ...(run.maxCostUsd !== null && { budget: { maxCostUsd: run.maxCostUsd } }),
   };
   const { headers = {}, ...envelope } = envelopeOf(run.id, facts);
   const work = {
@@ -74,16 +76,19 @@ export interface CommandedDecision {
   readonly reason: string | null;
   /** Of a completion by hand. */
   readonly resultRef: string | null;
+  /** Of a redrive: the budget that it brings along. */
+  readonly maxCostUsd: string | null;
   /** The record that brought it, where it came over Kafka. */
   readonly commandId: string | null;
 }
 
 export function decisionMessage(decided: CommandedDecision, facts: MessageFacts): OutboxMessage {
-  const { decision, reason, resultRef, commandId } = decided;
+  const { decision, reason, resultRef, maxCostUsd, commandId } = decided;
   const data: DecisionCommand['data'] = {
     ...{ decisionId: decisionIdOf(decided.id), runId: runIdOf(decided.runUuid) },
     ...{ tenant: decided.tenant, reason },
     ...(resultRef !== null && { resultRef }),
+    ...(maxCostUsd !== null && { budget: { maxCostUsd } }),
   };
   return {
     topic: topics.runRequested,

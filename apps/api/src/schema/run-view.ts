@@ -10,6 +10,7 @@ export const RUN_COLUMNS = `
   r.redrive_pending AS "redrivePending", r.discard_pending AS "discardPending",
   r.completion_pending AS "completionPending", r.attempt,
   r.max_attempts AS "maxAttempts", r.waiting, r.next_attempt_at AS "nextAttemptAt", r.progress, r.usage,
+  r.cost, r.max_cost_usd AS "maxCostUsd",
   r.failure, r.result_ref AS "resultRef", r.created_at AS "createdAt", r.started_at AS "startedAt",
   r.ended_at AS "endedAt", r.expired_at AS "expiredAt"`;
 
@@ -39,6 +40,8 @@ export function runViewOf(run: RunRow, now: number): RunView {
     nextAttemptAt: iso(run.nextAttemptAt),
     progress: run.progress,
     usage: run.usage,
+    cost: run.cost,
+    budget: run.maxCostUsd === null ? null : { maxCostUsd: run.maxCostUsd },
     reference: run.reference,
     labels: run.labels,
     priority: run.priority,

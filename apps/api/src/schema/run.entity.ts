@@ -1,5 +1,5 @@
 import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
-import type { UsagePart } from '#libs/contracts';
+import type { CostPart, UsagePart } from '#libs/contracts';
 import type { RunFailure, RunPriority, RunProgress, RunStatus, Waiting } from '#libs/domain';
 
 /**
@@ -128,6 +128,21 @@ export class RunEntity {
 
   @Column({ type: 'json', nullable: true })
   usage!: UsagePart | null;
+
+  @Column({
+    type: 'json',
+    nullable: true,
+    comment: 'What its calls have cost, as its newest end or stop told it.',
+  })
+  cost!: CostPart | null;
+
+  @Column({
+    name: 'max_cost_usd',
+    type: 'text',
+    nullable: true,
+    comment: "The run's budget in dollars; a redrive may have brought another one.",
+  })
+  maxCostUsd!: string | null;
 
   @Column({ type: 'json', nullable: true })
   failure!: RunFailure | null;

@@ -113,6 +113,7 @@ async function insert(tx: Tx, runs: readonly NewRun[]): Promise<Set<string>> {
     column((row) => row.attempt),
     column((row) => row.maxAttempts),
     column((row) => row.createdAt),
+    column((row) => row.maxCostUsd),
   ]);
   return new Set(rows.map(({ id }) => id));
 }
@@ -133,10 +134,11 @@ function textOf({ tenant, idempotencyKey }: RunKey): string {
 const INSERT = statement(
   'api.accept-runs.insert',
   `INSERT INTO api.runs (tenant, id, idempotency_key, body_hash, workflow, workflow_version, input_ref, documents,
-                         priority, deadline_at, reference, labels, status, attempt, max_attempts, created_at)
+                         priority, deadline_at, reference, labels, status, attempt, max_attempts, created_at,
+                         max_cost_usd)
    SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::bytea[], $5::text[], $6::int[], $7::text[], $8::jsonb[],
                         $9::text[], $10::timestamptz[], $11::text[], $12::jsonb[], $13::text[], $14::int[], $15::int[],
-                        $16::timestamptz[])
+                        $16::timestamptz[], $17::text[])
    ON CONFLICT (tenant, idempotency_key) DO NOTHING
    RETURNING id`,
 );

@@ -178,6 +178,7 @@ async function carryOut(
   await giveUpUnknownCalls(tx, runIdsOf(redriven));
   await sendEffectsAgain(tx, runIdsOf(redriven));
   await putIntoLanes(tx, workflows, ruled, redriven);
+  await setBudgets(tx, ruled, redriven);
   await changeExecutions(tx, outbox, changes);
   await answerDecisions(tx, outbox, answers);
 }
@@ -258,6 +259,25 @@ async function putIntoLanes(
   }
 }
 
+/** Budgets that redrives bring along. */
+async function setBudgets(
+  tx: Tx,
+  ruled: readonly Ruled[],
+  redriven: readonly ExecutionChange[],
+): Promise<void> {
+  const moving = new Set(runIdsOf(redriven));
+  const raised = ruled.flatMap(({ decision: { runId, budget }, row }) =>
+    row && budget !== null && moving.has(runId)
+      ? [{ runId, request: { ...row.request, budget } }]
+      : [],
+  );
+  if (raised.length === 0) return;
+  await tx.query(SET_BUDGETS, [
+    raised.map(({ runId }) => runId),
+    raised.map(({ request }) => JSON.stringify(request)),
+  ]);
+}
+
 function admissionOf(ruling: DecisionRuling): DecisionAdmission {
   switch (ruling.kind) {
     case 'apply':
@@ -288,6 +308,12 @@ const MAX_REASON_CHARS = 1_000;
 const MAKE_LANE = statement(
   'processor.lanes.make_one',
   `INSERT INTO processor.lanes (tenant, model) VALUES ($1, $2) ON CONFLICT DO NOTHING`,
+);
+
+const SET_BUDGETS = statement(
+  'processor.executions.set_budgets',
+  `UPDATE processor.executions e SET request = b.request
+   FROM unnest($1::uuid[], $2::json[]) AS b (run_id, request) WHERE e.run_id = b.run_id`,
 );
 
 const PUT_INTO_LANE = statement(

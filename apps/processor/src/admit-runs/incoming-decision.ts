@@ -1,5 +1,5 @@
 /** A person's decision on its way into the processor's own tables: read and checked. */
-import { parseDecisionCommand, reemissionOf } from '#libs/contracts';
+import { parseDecisionCommand, reemissionOf, type BudgetPart } from '#libs/contracts';
 import { isDecisionId, isRunId, uuidOf, uuidOfDecision, type DecisionName } from '#libs/domain';
 import type { ReceivedMessage } from '#libs/messaging';
 
@@ -13,6 +13,8 @@ export interface IncomingDecision {
   readonly reason: string | null;
   /** Of `complete`: the result in the content store. */
   readonly resultRef: string | null;
+  /** Of `redrive`: the run's budget from now on; null: as it is. */
+  readonly budget: BudgetPart | null;
   /** The api sends it again, for it has heard no answer. */
   readonly isReemitted: boolean;
 }
@@ -38,9 +40,10 @@ export function readDecision(message: ReceivedMessage): ReadDecision {
   }
   if (!isDecisionId(decisionId)) return refused('data_invalid', '/decisionId: is no decision id');
   const resultRef = decision === 'complete' ? data.resultRef : null;
+  const budget = decision === 'redrive' ? (data.budget ?? null) : null;
   const ids = { runId: uuidOf(runId), decisionId: uuidOfDecision(decisionId) };
   const isReemitted = reemissionOf(message.headers) !== null;
-  const given = { decision, tenant, reason: reason ?? null, resultRef, isReemitted };
+  const given = { decision, tenant, reason: reason ?? null, resultRef, budget, isReemitted };
   return { kind: 'decision', decision: { ...ids, ...given } };
 }
 

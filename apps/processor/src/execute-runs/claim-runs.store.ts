@@ -15,7 +15,7 @@ import type { Outbox } from '#libs/messaging';
 import { bumpFences } from '#libs/openai-gateway';
 import { pauseAt } from '#libs/pause-points';
 import { statement, uuidv7, type Database, type Tx } from '#libs/postgres';
-import { FIRST_FENCE, NO_USAGE, runEventMessage, type ExecutionRow } from '../schema/index.js';
+import { FIRST_FENCE, runEventMessage, type ExecutionRow } from '../schema/index.js';
 import type { Claim } from './claim.js';
 import type { ClaimRoom } from './claim-room.js';
 
@@ -69,7 +69,7 @@ export class ClaimRunsStore {
         runEventMessage('RunStarted', row, {
           id: row.newest_event_id,
           waiting: null,
-          usage: NO_USAGE,
+          spent: [],
           result: null,
           now: row.now,
         }),

@@ -10,10 +10,13 @@
  *      class. A stored output is read once more first; it may be this build that can read it.
  * (M5) Where the step says so, a call that was answered badly, cut, or not taken by the flex tier is followed at once by one more,
  *      put otherwise (decide-asking.ts). It is a call like any other: a `try` of its own in the ledger.
+ * (M6) A call turns out cheaper than the most that it may cost. What the budget did not cover while other items were on their way
+ *      is tried once more, one after the other, when these are settled; what it does not cover then waits for a person.
  */
-import { defaultRetryPolicy } from '#libs/domain';
+import { defaultRetryPolicy, parseUsd } from '#libs/domain';
 import {
   newestCalls,
+  type CallBudget,
   type CallFailure,
   type CallOwner,
   type CompletedCall,
@@ -83,7 +86,7 @@ export async function runModelStep(
     ? new Map<number, NewestCall>()
     : await newestCalls(tools.database, run.row.run_id, index, run.row.redriven_fence ?? 0n);
   const parallel = step.kind === 'map' ? step.maxParallelItems : 1;
-  const ends = await mapBounded(todo, parallel, async (unit): Promise<UnitEnd> => {
+  const oneUnit = async (unit: Unit): Promise<UnitEnd> => {
     if (lease.signal.aborted) return abortedBy(lease);
     const end = await runUnit(unit, newest.get(unit.item), step, index, run, lease, tools);
     if (end.kind === 'done') {
@@ -91,8 +94,29 @@ export async function runModelStep(
       tellDone();
     }
     return end;
-  }); // (M1)
-  return passOf(ends);
+  };
+  const ends = await mapBounded(todo, parallel, oneUnit); // (M1)
+  return passOf(parallel === 1 ? ends : await refusedOnceMore(todo, ends, oneUnit));
+}
+
+/** (M6) */
+async function refusedOnceMore(
+  units: readonly Unit[],
+  ends: readonly UnitEnd[],
+  oneUnit: (unit: Unit) => Promise<UnitEnd>,
+): Promise<UnitEnd[]> {
+  const after = [...ends];
+  for (const [index, unit] of units.entries()) {
+    if (!isBeyondBudget(after[index])) continue;
+    const again = await oneUnit(unit);
+    after[index] = again;
+    if (isBeyondBudget(again)) break;
+  }
+  return after;
+}
+
+function isBeyondBudget(end: UnitEnd | undefined): boolean {
+  return end?.kind === 'failed' && end.failure.class === 'budget_exceeded';
 }
 
 function unitsOf(step: ModelStep, { context }: OpenRun): Unit[] {
@@ -205,7 +229,13 @@ function requestOf(
     step: index,
     item: unit.item,
     try: asking.try, // (M2)
+    budget: budgetOf(row),
   };
+}
+
+function budgetOf({ workflow, request, max_attempts: triesByPolicy }: ExecutionRow): CallBudget {
+  const { budget } = request;
+  return { workflow, triesByPolicy, runLimit: budget ? parseUsd(budget.maxCostUsd) : null };
 }
 
 /** Ended calls keep the fence of the last claim that had them. */

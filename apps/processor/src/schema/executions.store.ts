@@ -14,7 +14,6 @@
  *      cancelled answers every cancel that waits for it.
  * (X7) The row keeps what it has told last, so that the same message can go out again (`repeat-events.store.ts`).
  */
-import type { UsagePart } from '#libs/contracts';
 import {
   mayFollow,
   type RunFailure,
@@ -23,7 +22,7 @@ import {
   type WaitingReason,
 } from '#libs/domain';
 import type { Outbox, OutboxMessage } from '#libs/messaging';
-import { bumpFences, usageOfRuns } from '#libs/openai-gateway';
+import { bumpFences, spendOfRuns, type RunSpend } from '#libs/openai-gateway';
 import { RowRefusedError, statement, uuidv7, type Tx } from '#libs/postgres';
 import { publicStatusOf, type ExecutionRow, type ExecutionStatus } from './execution.js';
 import {
@@ -130,14 +129,14 @@ export async function changeExecutions(
     tx,
     left.map(({ row }) => ({ runId: row.run_id, fence: row.fence })),
   );
-  const usage = await usageOfEnded(tx, changed);
+  const spent = await spendOfEnded(tx, changed);
   const answered = changed.flatMap(({ row, change }) => answersOf(row, change));
   await recordAnswers(tx, answered);
   outbox.append(
     tx,
     changed.flatMap(({ row, change }) => [
       ...answered.filter(({ answer }) => answer.runId === row.run_id).map(({ message }) => message),
-      ...messagesOf(row, change, usage),
+      ...messagesOf(row, change, spent),
     ]),
   );
   return rows;
@@ -224,24 +223,15 @@ function eventsOf({ answers, event }: ExecutionChange): number {
   return answers.length + (event === null ? 0 : 1);
 }
 
-/** Of a run that has not called the model yet. */
-export const NO_USAGE: UsagePart = {
-  calls: 0,
-  inputTokens: 0,
-  cachedInputTokens: 0,
-  outputTokens: 0,
-  reasoningTokens: 0,
-};
-
 function leavesOwner(change: ExecutionChange, row: ExecutionRow): boolean {
   return change.from === 'running' && row.status !== 'running';
 }
 
-/** Only events at an end or a stop tell what was used. */
-async function usageOfEnded(
+/** Only events at an end or a stop tell what was used, and what it cost. */
+async function spendOfEnded(
   tx: Tx,
   changed: readonly { row: ExecutionRow; change: ExecutionChange }[],
-): Promise<ReadonlyMap<string, UsagePart>> {
+): Promise<ReadonlyMap<string, readonly RunSpend[]>> {
   const told: readonly (RunChangeEvent | null)[] = [
     'RunCompleted',
     'RunFailed',
@@ -249,7 +239,7 @@ async function usageOfEnded(
     'RunNeedsReview',
   ];
   const ended = changed.filter(({ change }) => told.includes(change.event));
-  return usageOfRuns(
+  return spendOfRuns(
     tx,
     ended.map(({ row }) => row.run_id),
   );
@@ -258,7 +248,7 @@ async function usageOfEnded(
 function messagesOf(
   row: MovedRow,
   change: ExecutionChange,
-  usage: ReadonlyMap<string, UsagePart>,
+  spent: ReadonlyMap<string, readonly RunSpend[]>,
 ): OutboxMessage[] {
   const { now } = row;
   const messages: OutboxMessage[] = [];
@@ -267,7 +257,7 @@ function messagesOf(
       runEventMessage(change.event, row, {
         id: row.newest_event_id,
         waiting: toldWaiting(row),
-        usage: usage.get(row.run_id) ?? NO_USAGE,
+        spent: spent.get(row.run_id) ?? [],
         result: change.result?.inline ?? null,
         now,
       }),

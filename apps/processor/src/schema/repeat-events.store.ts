@@ -7,11 +7,11 @@
  */
 import { repeatHeaders, type RunEventName } from '#libs/contracts';
 import type { Outbox, OutboxMessage } from '#libs/messaging';
-import { usageOfRuns } from '#libs/openai-gateway';
+import { spendOfRuns } from '#libs/openai-gateway';
 import type { Tx } from '#libs/postgres';
 import { findDecisions } from './decisions.store.js';
 import type { ExecutionRow, ExecutionStatus } from './execution.js';
-import { NO_USAGE, toldWaiting } from './executions.store.js';
+import { toldWaiting } from './executions.store.js';
 import { runEventMessage, type RunChangeEvent } from './run-messages.js';
 
 /** Rows must be locked. A run that has told nothing yet, or whose details have expired, says nothing. */
@@ -23,7 +23,7 @@ export async function repeatNewestEvents(
   const told = rows.filter(isTold);
   if (told.length === 0) return;
   const changes = told.filter(isChange);
-  const usage = await usageOfRuns(
+  const spent = await spendOfRuns(
     tx,
     changes.map((row) => row.run_id),
   );
@@ -39,7 +39,7 @@ export async function repeatNewestEvents(
         runEventMessage(row.newest_event, asTold(row), {
           id: row.newest_event_id,
           waiting: toldWaiting(row),
-          usage: usage.get(row.run_id) ?? NO_USAGE,
+          spent: spent.get(row.run_id) ?? [],
           result: null,
           now: row.newest_event_at,
         }),

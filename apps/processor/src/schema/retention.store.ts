@@ -10,7 +10,7 @@
  */
 import type { ContentStore, NeededUntil } from '#libs/content';
 import { parkedRemover } from '#libs/messaging';
-import { forgetOutputs, removeCalls } from '#libs/openai-gateway';
+import { forgetOutputs, removeCalls, removeDayBudgets } from '#libs/openai-gateway';
 import { statement, type Database, type Retention } from '#libs/postgres';
 import type { Keep } from '#libs/process';
 import { forgetEffects, removeEffects } from './effects.store.js';
@@ -43,10 +43,11 @@ export const processorRetention: readonly Retention<ProcessorStores, Keep>[] = [
       'processor.executions',
       'processor.calls',
       'processor.call_stops',
+      'processor.budgets',
       'processor.effects',
       'processor.decisions',
     ],
-    what: 'tombstones of ended runs, with their calls (state, ids and usage), effects (state and ids) and what was decided about them',
+    what: 'tombstones of ended runs, with their calls (state, ids, usage and cost) and budgets, effects (state and ids) and what was decided about them',
     keptFor: 'runsMs',
     remove: ({ database }, keepMs, maxRows) => removeTombstones(database, keepMs, maxRows),
   },
@@ -57,6 +58,13 @@ export const processorRetention: readonly Retention<ProcessorStores, Keep>[] = [
     keptFor: 'runsMs',
     remove: async ({ database }, keepMs, maxRows) =>
       (await database.query(REMOVE_EARLY_DECISIONS, [keepMs, maxRows])).rowCount,
+  },
+  {
+    kind: 'goes',
+    tables: ['processor.budgets'],
+    what: 'what tenants and workflows have spent of their budgets, from the end of the day',
+    keptFor: 'runsMs',
+    remove: ({ database }, keepMs, maxRows) => removeDayBudgets(database, keepMs, maxRows),
   },
   {
     kind: 'goes',

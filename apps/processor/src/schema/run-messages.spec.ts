@@ -6,7 +6,7 @@ import {
   topics,
   workHeaders,
 } from '#libs/contracts';
-import type { RunFailure } from '#libs/domain';
+import { nanoUsd, type RunFailure } from '#libs/domain';
 import type { ExecutionRow } from './execution.js';
 import {
   deadLetterMessage,
@@ -79,8 +79,9 @@ const row: ExecutionRow = {
   started_at: at(-4_000),
   expired_at: null,
 };
-const usage = {
-  calls: 2,
+const spent = {
+  ...{ day: '2026-11-26', model: 'gpt-5.2', calls: 3, counted: 2 },
+  ...{ booked: nanoUsd(1_500_000n), uncertain: nanoUsd(2n), retries: nanoUsd(0n) },
   inputTokens: 10,
   cachedInputTokens: 0,
   outputTokens: 5,
@@ -89,7 +90,7 @@ const usage = {
 const facts = {
   id: '0198a1de-0000-7000-8000-00000000000e',
   waiting: { reason: 'throttled', until: at(31_000).toISOString() },
-  usage,
+  spent: [spent],
   result: null,
   now: NOW,
 } as const;
@@ -156,7 +157,12 @@ describe('an event of a run', () => {
     expect(small.message.data).toMatchObject({ result: { answer: 42 }, resultRef: 'cnt_result' });
     const large = runEventMessage('RunCompleted', done, facts);
     expect(large.message.data).not.toHaveProperty('result');
-    expect(large.message.data).toMatchObject({ durationMs: 5_000, usage });
+    expect(large.message.data).toMatchObject({
+      durationMs: 5_000,
+      usage: { calls: 2, inputTokens: 10, outputTokens: 5 },
+      cost: { bookedUsd: '0.0015', uncertainUsd: '0.000000002', maxCostUsd: null },
+      spend: [{ day: '2026-11-26', model: 'gpt-5.2', calls: 3, bookedUsd: '0.0015' }],
+    });
   });
 
   it('that lacks what it has to tell is not told at all', () => {

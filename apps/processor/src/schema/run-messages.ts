@@ -14,7 +14,6 @@ import {
   type RunEvent,
   type RunEventBase,
   type RunEventName,
-  type UsagePart,
 } from '#libs/contracts';
 import {
   chooseTier,
@@ -26,16 +25,19 @@ import {
   type Waiting,
 } from '#libs/domain';
 import type { OutboxMessage } from '#libs/messaging';
+import type { RunSpend } from '#libs/openai-gateway';
 import { RowRefusedError, uuidv7 } from '#libs/postgres';
 import type { DecisionAnswer } from './decisions.store.js';
 import { publicStatusOf, type ExecutionRow } from './execution.js';
+import { toldSpendOf } from './told-spend.js';
 
 /** What an event holds beyond the row. */
 export interface EventFacts {
   /** `ce_id`. */
   readonly id: string;
   readonly waiting: Waiting | null;
-  readonly usage: UsagePart;
+  /** What its calls have used and cost, by model and day. */
+  readonly spent: readonly RunSpend[];
   /** Small results travel in the event. */
   readonly result: Record<string, unknown> | null;
   readonly now: Date;
@@ -155,10 +157,11 @@ type Specifics<Name extends RunEventName> = Omit<
 function specificsOf(
   name: RunChangeEvent,
   row: ExecutionRow,
-  { waiting, usage, result, now }: EventFacts,
+  { waiting, spent, result, now }: EventFacts,
 ): object {
   const durationMs = Math.max(0, now.getTime() - row.admitted_at.getTime());
   const failure = () => present(row.failure, name);
+  const spending = () => toldSpendOf(spent, row.request.budget?.maxCostUsd ?? null);
   switch (name) {
     case 'RunQueued':
     case 'RunStarted':
@@ -175,18 +178,18 @@ function specificsOf(
         failure: failure(),
       } satisfies Specifics<'RunRetryScheduled'>;
     case 'RunNeedsReview':
-      return { failure: failure(), usage } satisfies Specifics<'RunNeedsReview'>;
+      return { failure: failure(), ...spending() } satisfies Specifics<'RunNeedsReview'>;
     case 'RunCompleted':
       return {
         ...(result !== null && { result }),
         resultRef: present(row.result_ref, name),
-        usage,
+        ...spending(),
         durationMs,
       } satisfies Specifics<'RunCompleted'>;
     case 'RunFailed':
-      return { failure: failure(), usage, durationMs } satisfies Specifics<'RunFailed'>;
+      return { failure: failure(), ...spending(), durationMs } satisfies Specifics<'RunFailed'>;
     case 'RunCancelled':
-      return { usage, durationMs } satisfies Specifics<'RunCancelled'>;
+      return { ...spending(), durationMs } satisfies Specifics<'RunCancelled'>;
   }
 }
 

@@ -1,5 +1,7 @@
 import { IsObject, IsOptional, Matches } from 'class-validator';
 import type { DecisionId, DecisionName, RunId } from '#libs/domain';
+import type { BudgetPart } from '../messages/money-parts.js';
+import { IsBudget } from './budget.js';
 import { rule } from './check-fields.js';
 
 /** Why somebody decided so: text on one line (a text column refuses U+0000). */
@@ -11,12 +13,20 @@ export const REASON = {
   ),
 };
 
-/** Body of `POST /v1/runs/{id}/cancel` and `/redrive`; it may be left out. */
+/** Body of `POST /v1/runs/{id}/cancel`; it may be left out. */
 export class DecideRunBody {
   /** Why; kept with the decision. */
   @IsOptional()
   @Matches(REASON.pattern, REASON.rule)
   reason?: string | null;
+}
+
+/** Body of `POST /v1/runs/{id}/redrive`; it may be left out. */
+export class RedriveRunBody extends DecideRunBody {
+  /** Takes the place of the run's budget; what is spent stays spent. Absent: the budget stays as it is. */
+  @IsOptional()
+  @IsBudget()
+  budget?: BudgetPart | null;
 }
 
 /** Body of `POST /v1/runs/{id}/discard`. */

@@ -7,3 +7,4 @@ export * from './decide-run.js';
 export * from './list-runs.js';
 export * from './follow-events.js';
 export * from './views.js';
+export * from './usage.js';

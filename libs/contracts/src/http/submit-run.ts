@@ -10,6 +10,8 @@ import {
   ValidateBy,
 } from 'class-validator';
 import { runPriorities, type RunPriority } from '#libs/domain';
+import type { BudgetPart } from '../messages/money-parts.js';
+import { IsBudget } from './budget.js';
 import { pointerTo, rule } from './check-fields.js';
 
 export const MAX_DOCUMENTS = 100;
@@ -76,6 +78,11 @@ export class SubmitRunBody {
   @IsOptional()
   @Matches(DURATION, rule('is not a duration', 'Send days to seconds in ISO 8601, such as "PT2H".'))
   deadline?: string | null;
+
+  /** What the run's model calls may cost together; a call that it does not cover is not made. */
+  @IsOptional()
+  @IsBudget()
+  budget?: BudgetPart | null;
 }
 
 /** Length of a checked `deadline`. */

@@ -1,4 +1,5 @@
 import type { RunFailure, RunPriority, RunProgress, RunStatus, Waiting } from '#libs/domain';
+import type { BudgetPart, CostPart } from '../messages/money-parts.js';
 import type { UsagePart } from '../messages/run-events.js';
 
 /** What `GET /v1/runs/{id}` and `POST /v1/runs` answer. Instants are ISO 8601. */
@@ -25,6 +26,9 @@ export interface RunView {
   readonly nextAttemptAt: string | null;
   readonly progress: RunProgress | null;
   readonly usage: UsagePart | null;
+  /** What its calls have cost, as told with its newest end or stop; null until then. */
+  readonly cost: CostPart | null;
+  readonly budget: BudgetPart | null;
   readonly reference: string | null;
   readonly labels: Readonly<Record<string, string>>;
   readonly priority: RunPriority;

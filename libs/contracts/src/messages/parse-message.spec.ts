@@ -56,6 +56,19 @@ it.each([[[]], [[[]]], [[{}]], ['x'], [7]])('%j in the place of a part is invali
   });
 });
 
+it('each part of a list is held to its own rules', () => {
+  const spent = { day: '2026-11-26', model: 'm', calls: 1, inputTokens: 1, cachedInputTokens: 0 };
+  const part = { ...spent, outputTokens: 1, bookedUsd: '1', uncertainUsd: '0', retriesUsd: '0' };
+  const read = (spend: unknown) =>
+    parseRunEvent({ type: wireTypeOf('RunFailed'), data: { ...failed, spend } });
+  expect(read([part, part]).kind).toBe('parsed');
+  expect(read([part, { ...part, bookedUsd: '-1' }])).toMatchObject({
+    kind: 'invalid',
+    problems: [{ pointer: '/spend/1/bookedUsd' }],
+  });
+  for (const odd of [part, 'x', [7], [[part]], [null]]) expect(read(odd).kind).toBe('invalid');
+});
+
 it('a field that is not known is kept for whoever knows it', () => {
   expect(parsed({ ...request, later: { a: 1 } })).toMatchObject({ value: { later: { a: 1 } } });
 });

@@ -76,23 +76,33 @@ function instanceOf<T extends object>(type: ClassConstructor<T>, data: object): 
 }
 
 /** class-validator would take any list for a part. */
-function partOf(part: ClassConstructor<object>, field: unknown): unknown {
-  if (isJsonObject(field)) return instanceOf(part, field);
-  return Array.isArray(field) ? 'a list' : field;
+function partOf({ type, isList }: Part, field: unknown): unknown {
+  if (!Array.isArray(field)) return isJsonObject(field) ? instanceOf(type, field) : field;
+  if (!isList) return 'a list';
+  return field.map((each: unknown) => (isJsonObject(each) ? instanceOf(type, each) : 'no part'));
 }
 
-const partsOfType = new Map<unknown, ReadonlyMap<string, ClassConstructor<object>>>();
+interface Part {
+  readonly type: ClassConstructor<object>;
+  /** The field holds a list of them. */
+  readonly isList: boolean;
+}
+
+const partsOfType = new Map<unknown, ReadonlyMap<string, Part>>();
 
 /** Fields that hold a part, with its class: class-transformer alone knows it. */
-function partsOf(type: ClassConstructor<object>): ReadonlyMap<string, ClassConstructor<object>> {
+function partsOf(type: ClassConstructor<object>): ReadonlyMap<string, Part> {
   const known = partsOfType.get(type);
   if (known) return known;
   const rules = getMetadataStorage().getTargetValidationMetadatas(type, '', false, false);
   const nested = rules.filter((each) => each.type === 'nestedValidation');
+  const lists = rules.filter((each) => each.name === 'isArray');
   const parts = new Map(
-    nested.map(({ propertyName }) => {
+    nested.map(({ propertyName }): [string, Part] => {
+      const isList = lists.some((each) => each.propertyName === propertyName);
       const probe = plainToInstance(type, { [propertyName]: {} }) as Record<string, object>;
-      return [propertyName, probe[propertyName]?.constructor as ClassConstructor<object>];
+      const part = probe[propertyName]?.constructor as ClassConstructor<object>;
+      return [propertyName, { type: part, isList }];
     }),
   );
   partsOfType.set(type, parts);

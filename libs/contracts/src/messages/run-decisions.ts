@@ -2,8 +2,10 @@
  * What people decide about a run, as commands to the processor: on the requested topic, under the run's key, so that they keep
  * their place behind the run's own request. Answered on the events topic, by `RunDecisionApplied` or `RunDecisionRefused`.
  */
-import { IsNotEmpty, IsOptional, IsString, Matches } from 'class-validator';
+import { Type } from 'class-transformer';
+import { IsNotEmpty, IsOptional, IsString, Matches, ValidateNested } from 'class-validator';
 import type { DecisionName } from '#libs/domain';
+import { BudgetPart } from './money-parts.js';
 
 class DecisionBase {
   /** What tells a repeated command from a second decision. */
@@ -28,7 +30,13 @@ class OptionallyReasoned extends DecisionBase {
 export class RunCancelRequested extends OptionallyReasoned {}
 
 /** The cause is mended: carry on after the last finished step. */
-export class RunRedriveRequested extends OptionallyReasoned {}
+export class RunRedriveRequested extends OptionallyReasoned {
+  /** Takes the place of the run's budget; absent or null: that stays as it is. */
+  @IsOptional()
+  @ValidateNested()
+  @Type(() => BudgetPart)
+  budget?: BudgetPart | null;
+}
 
 /** Give the run up. */
 export class RunDiscardRequested extends DecisionBase {

@@ -1,5 +1,6 @@
 import { Type } from 'class-transformer';
 import {
+  IsArray,
   IsIn,
   IsInt,
   IsISO8601,
@@ -26,6 +27,7 @@ import {
   type Waiting,
   type WaitingReason,
 } from '#libs/domain';
+import { CostPart, SpendPart } from './money-parts.js';
 
 export class WaitingPart implements Waiting {
   @IsIn(waitingReasons)
@@ -156,6 +158,25 @@ export class RunEventBase {
   labels!: Record<string, string>;
 }
 
+/** An event at an end or a stop of the run tells what its calls have used and cost so far. */
+export class SpendingEvent extends RunEventBase {
+  @ValidateNested()
+  @Type(() => UsagePart)
+  usage!: UsagePart;
+
+  @IsOptional()
+  @ValidateNested()
+  @Type(() => CostPart)
+  cost?: CostPart;
+
+  /** By day and model. */
+  @IsOptional()
+  @IsArray()
+  @ValidateNested({ each: true })
+  @Type(() => SpendPart)
+  spend?: SpendPart[];
+}
+
 /** The run has to wait for a worker. */
 export class RunQueued extends RunEventBase {}
 
@@ -189,18 +210,14 @@ export class RunRetryScheduled extends RunEventBase {
 }
 
 /** Holdfast stopped on purpose; a person decides. */
-export class RunNeedsReview extends RunEventBase {
+export class RunNeedsReview extends SpendingEvent {
   @ValidateNested()
   @Type(() => FailurePart)
   failure!: FailurePart;
-
-  @ValidateNested()
-  @Type(() => UsagePart)
-  usage!: UsagePart;
 }
 
 /** The result is stored. The one event that may hold model output, because its consumers asked for it. */
-export class RunCompleted extends RunEventBase {
+export class RunCompleted extends SpendingEvent {
   /** Inline while it is small (32 KB); else absent: fetch it by `resultRef` from the API. */
   @IsOptional()
   @IsObject()
@@ -209,35 +226,23 @@ export class RunCompleted extends RunEventBase {
   @IsString()
   resultRef!: string;
 
-  @ValidateNested()
-  @Type(() => UsagePart)
-  usage!: UsagePart;
-
   /** From acceptance by the processor to the result. */
   @IsInt()
   durationMs!: number;
 }
 
 /** It will not be tried again. */
-export class RunFailed extends RunEventBase {
+export class RunFailed extends SpendingEvent {
   @ValidateNested()
   @Type(() => FailurePart)
   failure!: FailurePart;
-
-  @ValidateNested()
-  @Type(() => UsagePart)
-  usage!: UsagePart;
 
   @IsInt()
   durationMs!: number;
 }
 
-/** It was stopped on request. What was spent until then is in `usage`. */
-export class RunCancelled extends RunEventBase {
-  @ValidateNested()
-  @Type(() => UsagePart)
-  usage!: UsagePart;
-
+/** It was stopped on request. What was spent until then is in `usage` and `cost`. */
+export class RunCancelled extends SpendingEvent {
   @IsInt()
   durationMs!: number;
 }

@@ -1,3 +1,4 @@
+import { Type } from 'class-transformer';
 import {
   IsArray,
   IsIn,
@@ -9,8 +10,10 @@ import {
   IsString,
   Matches,
   Min,
+  ValidateNested,
 } from 'class-validator';
 import { runPriorities, type RunPriority } from '#libs/domain';
+import { BudgetPart } from './money-parts.js';
 
 export const RUN_REQUESTED = 'dev.holdfast.run.requested.v1';
 
@@ -59,6 +62,12 @@ export class RunRequested {
 
   @IsObject()
   labels!: Record<string, string>;
+
+  /** What its model calls may cost together; absent or null: as much as they do. */
+  @IsOptional()
+  @ValidateNested()
+  @Type(() => BudgetPart)
+  budget?: BudgetPart | null;
 }
 
 /** On the dead-letter topic: a record of the work topics that could not be dispatched. Says why and where; holds no body. */

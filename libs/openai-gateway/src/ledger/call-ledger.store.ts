@@ -11,6 +11,7 @@
  * (L4) What came of one sending ends the call only while the ledger still waits for that very sending.
  * (L5) Every write is one batched statement, idempotent, and tried again for as long as the database is away.
  */
+import type { NanoUsd } from '#libs/domain';
 import { noMetrics, type Metrics } from '#libs/metrics';
 import { packBytes, type Database, KeyedBatcher, type Statement, uuidv7 } from '#libs/postgres';
 import type { CallFailure, ModelCallRequest, ModelOutput, Usage } from '../model-call.js';
@@ -23,6 +24,11 @@ import {
   putBack,
   reroute,
 } from './call-statements.js';
+import {
+  reserveBudgets,
+  type BudgetedSending,
+  type Reservation,
+} from '../money/reserve-budgets.store.js';
 import { type CallRow, encodeOutput, type LedgerCall, readCallRow } from './ledger-call.js';
 
 export interface OpenedCall extends Pick<
@@ -47,7 +53,8 @@ export interface Opening {
   readonly maySend: boolean;
 }
 
-type SendingCall = OpenedCall & { readonly sender: string };
+/** A call that is to be sent at once; `reserved`: the most that it may cost. */
+type SendingCall = OpenedCall & { readonly sender: string; readonly reserved: NanoUsd };
 
 export interface Sending {
   readonly callId: string;
@@ -57,16 +64,20 @@ export interface Sending {
   readonly attempt: number;
 }
 
+type ReservedSending = Sending & { readonly reserved: NanoUsd };
+
 export interface Acceptance {
   readonly callId: string;
   readonly responseId: string;
   readonly requestId: string | null;
 }
 
+/** `cost`: of the sending that came to this end; null where nobody knows. */
 export type CallEnd =
   | {
       readonly state: 'done';
       readonly callId: string;
+      readonly cost: NanoUsd | null;
       readonly responseId: string;
       readonly requestId: string | null;
       readonly servedModel: string;
@@ -80,6 +91,7 @@ export type CallEnd =
       readonly attempt: number | null;
       readonly failure: CallFailure;
       readonly usage: Usage | null;
+      readonly cost: NanoUsd | null;
     };
 
 export class CallLedger {
@@ -87,8 +99,13 @@ export class CallLedger {
   readonly #openSending = batcher<SendingCall, Opening>('gateway.open_sending', (calls) =>
     this.#openSendingAll(calls),
   );
-  readonly #sending = batcher<Sending, boolean>('gateway.sending', (items) =>
-    this.#change(markSending, items, (item) => [item.callId, item.from, item.fence, item.attempt]),
+  readonly #sending = batcher<ReservedSending, boolean>('gateway.sending', (items) =>
+    this.#change(markSending, items, (item) => [
+      ...[item.callId, item.from, item.fence, item.attempt, item.reserved],
+    ]),
+  );
+  readonly #budgeted = batcher<BudgetedSending, Reservation>('gateway.budgeted_sending', (items) =>
+    this.#reserveAll(items),
   );
   readonly #putBack = batcher<Sending, boolean>('gateway.put_back', (items) =>
     this.#change(putBack, items, (item) => [item.callId, item.attempt]),
@@ -99,9 +116,7 @@ export class CallLedger {
   readonly #accepted = batcher<Acceptance, string | null>('gateway.accepted', (items) =>
     this.#acceptAll(items),
   );
-  readonly #ended = batcher<CallEnd, boolean>('gateway.ended', (items) =>
-    this.#change(endCalls, items, endColumns, packedOutputs(items)),
-  );
+  readonly #ended = batcher<CallEnd, boolean>('gateway.ended', (items) => this.#endAll(items));
 
   constructor(
     private readonly database: Database,
@@ -114,13 +129,18 @@ export class CallLedger {
   }
 
   /** The same for somebody who is ready to send it now, if it turns out to be new (L1). */
-  openSending(call: OpenedCall): Promise<Opening> {
-    return this.#openSending.push({ ...call, sender: uuidv7() });
+  openSending(call: OpenedCall, reserved: NanoUsd): Promise<Opening> {
+    return this.#openSending.push({ ...call, sender: uuidv7(), reserved });
   }
 
-  /** False: we may not send (L1). */
-  markSending(sending: Sending): Promise<boolean> {
-    return this.#sending.push(sending);
+  /** For a call without budgets. False: we may not send (L1). */
+  markSending(sending: Sending, reserved: NanoUsd): Promise<boolean> {
+    return this.#sending.push({ ...sending, reserved });
+  }
+
+  /** The same, within budgets: see reserve-budgets.store.ts. */
+  markSendingWithin(sending: BudgetedSending): Promise<Reservation> {
+    return this.#budgeted.push(sending);
   }
 
   /** Undoes `markSending` of an attempt that did not leave. */
@@ -152,7 +172,7 @@ export class CallLedger {
     const rows = await this.#run<CallRow & { sender: string | null }, SendingCall>(
       openSending,
       calls,
-      (call) => [...openColumns(call), call.sender],
+      (call) => [...openColumns(call), call.sender, call.reserved],
     );
     return calls.map((call, index) => {
       const row = opened(rows[index], call);
@@ -169,6 +189,30 @@ export class CallLedger {
       (item) => [item.callId, item.responseId, item.requestId],
     );
     return rows.map((row) => row?.response_id ?? null);
+  }
+
+  async #reserveAll(items: readonly BudgetedSending[]): Promise<Reservation[]> {
+    const reservations = await reserveBudgets(this.database, items);
+    for (const each of reservations)
+      if (each.kind === 'refused')
+        this.metrics.add('holdfast_budget_refusals_total', { budget: each.budget.scope });
+    return reservations;
+  }
+
+  async #endAll(ends: readonly CallEnd[]): Promise<boolean[]> {
+    const packed = packedOutputs(ends);
+    const rows = await this.#run<EndedRow, CallEnd>(endCalls, ends, endColumns, packed);
+    for (const row of rows) if (row) this.#countSpend(row);
+    return rows.map((row) => row !== undefined);
+  }
+
+  /** What is uncertain may be booked later: then it counts there too. */
+  #countSpend({ model, booked, uncertain }: EndedRow): void {
+    const add = (kind: string, nanos: number) => {
+      if (nanos > 0) this.metrics.add('holdfast_spend_dollars_total', { model, kind }, nanos / 1e9);
+    };
+    add('booked', booked);
+    add('uncertain', uncertain);
   }
 
   /** Which of the calls the statement changed. */
@@ -203,6 +247,14 @@ export class CallLedger {
     this.metrics.add('holdfast_ledger_batches_total', labels);
     this.metrics.add('holdfast_ledger_calls_total', labels, calls);
   }
+}
+
+/** Nano-dollars that this end has added. */
+interface EndedRow {
+  readonly call_id: string;
+  readonly model: string;
+  readonly booked: number;
+  readonly uncertain: number;
 }
 
 /** (L5) A paid answer is worth waiting for: a database away for minutes must not lose it. */
@@ -253,6 +305,7 @@ function endColumns(end: CallEnd): readonly unknown[] {
         end.servedModel,
         JSON.stringify(end.usage),
         null,
+        end.cost,
       ]
     : [
         end.callId,
@@ -263,5 +316,6 @@ function endColumns(end: CallEnd): readonly unknown[] {
         null,
         end.usage && JSON.stringify(end.usage),
         JSON.stringify(end.failure),
+        end.cost,
       ];
 }

@@ -3,6 +3,7 @@
  * (the rules of KeyedBatcher in libs/postgres). A row that does not fit the WHERE is left alone and not returned.
  */
 import { statement } from '#libs/postgres';
+import { bookedOf, chargeOf, settleBudgets } from '../money/charge.js';
 
 /** Makes the row, or finds it and brings its fence up to ours: from then on an older owner cannot send. */
 export const openCalls = statement(
@@ -28,12 +29,13 @@ export const openCalls = statement(
 export const openSending = statement(
   'gateway.open_sending',
   `INSERT INTO processor.calls AS c (call_id, tenant, run_id, step, item, try, fence, mode, model, account, sender,
-                                     cancel_requested, state, attempt_count, sending_at)
+                                     cancel_requested, state, attempt_count, sending_at, reserved)
    SELECT call_id, tenant, run_id, step, item, try, fence, mode, model, account, sender, stopped,
-     CASE WHEN stopped THEN 'planned' ELSE 'sending' END, (NOT stopped)::int, CASE WHEN NOT stopped THEN now() END
+     CASE WHEN stopped THEN 'planned' ELSE 'sending' END, (NOT stopped)::int, CASE WHEN NOT stopped THEN now() END,
+     CASE WHEN stopped THEN 0 ELSE reserved END
    FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::int[], $5::int[], $6::int[], $7::bigint[], $8::text[], $9::text[],
-               $10::text[], $11::uuid[])
-     AS w (call_id, tenant, run_id, step, item, try, fence, mode, model, account, sender)
+               $10::text[], $11::uuid[], $12::bigint[])
+     AS w (call_id, tenant, run_id, step, item, try, fence, mode, model, account, sender, reserved)
      CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM processor.call_stops s WHERE s.run_id = w.run_id) AS stopped) AS run
    ORDER BY call_id
    ON CONFLICT (call_id) DO UPDATE
@@ -42,43 +44,56 @@ export const openSending = statement(
      usage, failure, (extract(epoch FROM now() - sending_at) * 1000)::float8 AS sent_ago_ms, sender`,
 );
 
-/** The last thing before the socket. True again for the same attempt, so that a lost COMMIT answer can be asked again. */
+/** Of a locked call `c` and the sending `w` that is wanted of it. */
+export const mayBeSent = `(c.fence = w.fence AND NOT c.cancel_requested
+     AND NOT EXISTS (SELECT FROM processor.call_stops s WHERE s.run_id = c.run_id)
+     AND ((c.state = w.from_state AND c.attempt_count = w.attempt - 1)
+       OR (c.state = 'sending' AND c.attempt_count = w.attempt)))`;
+
+/** The last thing before the socket, where no budget is to be kept to. True again for the same attempt, so that a lost COMMIT answer can be asked again. */
 export const markSending = statement(
   'gateway.mark_sending',
   `WITH wanted AS (
-     SELECT c.call_id, w.from_state, w.fence, w.attempt
+     SELECT c.call_id, w.from_state, w.fence, w.attempt, w.reserved
      FROM processor.calls c
-     JOIN unnest($1::uuid[], $2::text[], $3::bigint[], $4::int[]) AS w (call_id, from_state, fence, attempt) USING (call_id)
+     JOIN unnest($1::uuid[], $2::text[], $3::bigint[], $4::int[], $5::bigint[])
+       AS w (call_id, from_state, fence, attempt, reserved) USING (call_id)
      ORDER BY c.call_id FOR NO KEY UPDATE OF c)
    UPDATE processor.calls c
    SET state = 'sending', attempt_count = w.attempt, sending_at = now(),
-       possible_duplicate = c.possible_duplicate OR w.from_state = 'unknown'
+       possible_duplicate = c.possible_duplicate OR w.from_state = 'unknown',
+       lost_sendings = c.lost_sendings + (c.state = 'unknown')::int,
+       reserved = CASE WHEN c.reserved = 0 THEN w.reserved ELSE c.reserved END, cost = NULL,
+       budgets = CASE WHEN c.state = 'sending' THEN c.budgets END
    FROM wanted w
-   WHERE c.call_id = w.call_id AND c.fence = w.fence AND NOT c.cancel_requested
-     AND NOT EXISTS (SELECT FROM processor.call_stops s WHERE s.run_id = c.run_id)
-     AND ((c.state = w.from_state AND c.attempt_count = w.attempt - 1)
-       OR (c.state = 'sending' AND c.attempt_count = w.attempt))
+   WHERE c.call_id = w.call_id AND ${mayBeSent}
    RETURNING c.call_id`,
 );
 
-/** This attempt did not leave and will not: back to where it stood before. */
+/** This attempt did not leave and will not: back to where it stood before, and what was reserved for it is free again. */
 export const putBack = statement(
   'gateway.put_back',
   `WITH wanted AS (
      SELECT c.call_id, w.attempt
      FROM processor.calls c JOIN unnest($1::uuid[], $2::int[]) AS w (call_id, attempt) USING (call_id)
-     ORDER BY c.call_id FOR NO KEY UPDATE OF c)
-   UPDATE processor.calls c
-   SET state = CASE WHEN c.failure IS NULL THEN 'planned' ELSE 'unknown' END, attempt_count = w.attempt - 1,
-       possible_duplicate = c.possible_duplicate AND w.attempt > 2
-   FROM wanted w
-   WHERE c.call_id = w.call_id AND c.state = 'sending' AND c.attempt_count = w.attempt
-   RETURNING c.call_id`,
+     ORDER BY c.call_id FOR NO KEY UPDATE OF c
+   ), changed AS (
+     UPDATE processor.calls c
+     SET state = CASE WHEN c.failure IS NULL THEN 'planned' ELSE 'unknown' END, attempt_count = w.attempt - 1,
+         possible_duplicate = c.possible_duplicate AND w.attempt > 2,
+         lost_sendings = greatest(0, c.lost_sendings - 1),
+         reserved = CASE WHEN c.failure IS NULL THEN 0 ELSE c.reserved END,
+         budgets = CASE WHEN c.failure IS NOT NULL THEN c.budgets END
+     FROM wanted w
+     WHERE c.call_id = w.call_id AND c.state = 'sending' AND c.attempt_count = w.attempt
+     RETURNING c.call_id, old.budgets, ${chargeOf('new')} - ${chargeOf('old')} AS delta
+   ), ${settleBudgets('call_id')}`,
 );
 
 /**
  * The first sending was turned away, or its gate is shut: the next goes with another account. Under our fence, and never once there
- * were several sendings: what became of an earlier one may be unknown. True again for the same account.
+ * were several sendings: what became of an earlier one may be unknown. True again for the same account. It cost nothing: what was
+ * reserved for it is free again.
  */
 export const reroute = statement(
   'gateway.reroute',
@@ -86,12 +101,15 @@ export const reroute = statement(
      SELECT c.call_id, w.fence, w.account, w.mode
      FROM processor.calls c
      JOIN unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[]) AS w (call_id, fence, account, mode) USING (call_id)
-     ORDER BY c.call_id FOR NO KEY UPDATE OF c)
-   UPDATE processor.calls c SET state = 'planned', attempt_count = 0, account = w.account, mode = w.mode
-   FROM wanted w
-   WHERE c.call_id = w.call_id AND c.fence = w.fence AND c.failure IS NULL
-     AND ((c.state = 'sending' AND c.attempt_count = 1) OR (c.state = 'planned' AND c.attempt_count = 0))
-   RETURNING c.call_id`,
+     ORDER BY c.call_id FOR NO KEY UPDATE OF c
+   ), changed AS (
+     UPDATE processor.calls c
+     SET state = 'planned', attempt_count = 0, account = w.account, mode = w.mode, reserved = 0, cost = NULL, budgets = NULL
+     FROM wanted w
+     WHERE c.call_id = w.call_id AND c.fence = w.fence AND c.failure IS NULL
+       AND ((c.state = 'sending' AND c.attempt_count = 1) OR (c.state = 'planned' AND c.attempt_count = 0))
+     RETURNING c.call_id, old.budgets, ${chargeOf('new')} - ${chargeOf('old')} AS delta
+   ), ${settleBudgets('call_id')}`,
 );
 
 /** A fact, whoever owns the run by now; the first response id stays. Returns the id that the ledger holds. */
@@ -116,30 +134,35 @@ export const markAccepted = statement(
 /**
  * Ends a call, or marks its outcome unknown. What came of one sending (`attempt` given) counts only while the ledger still
  * waits for that sending; what OpenAI says of a response by its id always does, unless the call has ended. True again for
- * the same end, so that a lost COMMIT answer can be asked again.
+ * the same end, so that a lost COMMIT answer can be asked again. What it cost is settled in the same statement.
  */
 export const endCalls = statement(
   'gateway.end_calls',
   `WITH wanted AS (
      SELECT c.call_id, w.attempt, w.state, w.response_id, w.request_id, w.served_model,
-       substr($9::bytea, w.output_start, w.output_size) AS output, w.usage, w.failure
+       substr($10::bytea, w.output_start, w.output_size) AS output, w.usage, w.failure, w.cost
      FROM processor.calls c
-     JOIN unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::jsonb[], $10::int[],
-                 $11::int[])
-       AS w (call_id, attempt, state, response_id, request_id, served_model, usage, failure, output_start, output_size)
+     JOIN unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::jsonb[], $9::bigint[],
+                 $11::int[], $12::int[])
+       AS w (call_id, attempt, state, response_id, request_id, served_model, usage, failure, cost, output_start, output_size)
        USING (call_id)
-     ORDER BY c.call_id FOR NO KEY UPDATE OF c)
-   UPDATE processor.calls c
-   SET state = w.state, response_id = coalesce(w.response_id, c.response_id),
-       request_id = coalesce(w.request_id, c.request_id), served_model = w.served_model, output = w.output,
-       usage = w.usage, failure = w.failure, ended_at = CASE WHEN w.state = 'unknown' THEN NULL ELSE now() END
-   FROM wanted w
-   WHERE c.call_id = w.call_id
-     AND (CASE WHEN w.attempt IS NULL THEN c.state IN ('sending', 'accepted', 'unknown')
-               ELSE c.state = 'sending' AND c.attempt_count = w.attempt END
-       OR (c.state = w.state AND c.attempt_count = coalesce(w.attempt, c.attempt_count)
-           AND c.response_id IS NOT DISTINCT FROM coalesce(w.response_id, c.response_id)))
-   RETURNING c.call_id`,
+     ORDER BY c.call_id FOR NO KEY UPDATE OF c
+   ), changed AS (
+     UPDATE processor.calls c
+     SET state = w.state, response_id = coalesce(w.response_id, c.response_id),
+         request_id = coalesce(w.request_id, c.request_id), served_model = w.served_model, output = w.output,
+         usage = w.usage, failure = w.failure, cost = coalesce(w.cost, c.cost),
+         ended_at = CASE WHEN w.state = 'unknown' THEN NULL ELSE now() END
+     FROM wanted w
+     WHERE c.call_id = w.call_id
+       AND (CASE WHEN w.attempt IS NULL THEN c.state IN ('sending', 'accepted', 'unknown')
+                 ELSE c.state = 'sending' AND c.attempt_count = w.attempt END
+         OR (c.state = w.state AND c.attempt_count = coalesce(w.attempt, c.attempt_count)
+             AND c.response_id IS NOT DISTINCT FROM coalesce(w.response_id, c.response_id)))
+     RETURNING c.call_id, c.model, ${bookedOf('new')} - ${bookedOf('old')} AS booked,
+       CASE WHEN new.cost IS NULL AND old.state IN ('sending', 'accepted') THEN new.reserved ELSE 0 END AS uncertain,
+       old.budgets, ${chargeOf('new')} - ${chargeOf('old')} AS delta
+   ), ${settleBudgets('call_id, model, booked::float8, uncertain::float8')}`,
 );
 
 /** For the transaction that takes a run from its owner; see bumpFences. */

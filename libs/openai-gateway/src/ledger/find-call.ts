@@ -5,6 +5,7 @@ import type { LedgerCall } from './ledger-call.js';
 
 export interface FoundCall {
   readonly callId: string;
+  readonly model: string;
   /** Bare UUID. */
   readonly runId: string;
   readonly state: LedgerCall['state'];
@@ -24,7 +25,7 @@ export async function callOf(sql: Sql, callId: string): Promise<FoundCall | null
   return rows[0] ?? null;
 }
 
-const columns = `call_id AS "callId", run_id AS "runId", state, cancel_requested AS "cancelRequested",
+const columns = `call_id AS "callId", model, run_id AS "runId", state, cancel_requested AS "cancelRequested",
      response_id AS "responseId", account, failure`;
 
 const BY_RESPONSE = statement(

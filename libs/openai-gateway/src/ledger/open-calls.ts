@@ -3,6 +3,7 @@ import { statement, type Sql } from '#libs/postgres';
 
 export interface OpenCall {
   readonly callId: string;
+  readonly model: string;
   readonly state: 'sending' | 'accepted' | 'unknown';
   /** Of an accepted call. */
   readonly responseId: string | null;
@@ -18,7 +19,7 @@ export async function openCallsOf(sql: Sql, runId: string): Promise<OpenCall[]> 
 
 const OPEN_CALLS = statement(
   'gateway.open_calls_of_run',
-  `SELECT call_id AS "callId", state, response_id AS "responseId", account, attempt_count AS attempt
+  `SELECT call_id AS "callId", model, state, response_id AS "responseId", account, attempt_count AS attempt
    FROM processor.calls
    WHERE run_id = $1 AND state IN ('sending', 'accepted', 'unknown') ORDER BY step, item, try`,
 );

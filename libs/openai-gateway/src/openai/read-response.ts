@@ -6,6 +6,8 @@ import type { Response } from 'openai/resources/responses/responses';
 import type { CallFact } from '../classify/call-fact.js';
 import { readCode } from '../classify/safe-text.js';
 import type { ModelOutput, Usage } from '../model-call.js';
+import type { Bill } from '../money/cost-of-end.js';
+import { isPlausible } from '../money/price.js';
 
 export type ResponseReading =
   | { readonly kind: 'pending'; readonly status: 'queued' | 'in_progress' }
@@ -14,8 +16,15 @@ export type ResponseReading =
       readonly output: ModelOutput;
       readonly usage: Usage;
       readonly model: string;
+      /** null: it says nothing of what it used. */
+      readonly bill: Bill | null;
     }
-  | { readonly kind: 'ended_badly'; readonly fact: CallFact; readonly usage: Usage | null }
+  | {
+      readonly kind: 'ended_badly';
+      readonly fact: CallFact;
+      readonly usage: Usage | null;
+      readonly bill: Bill | null;
+    }
   | { readonly kind: 'cancelled' };
 
 export function readResponse(response: Response, requestId: string | null): ResponseReading {
@@ -31,6 +40,7 @@ export function readResponse(response: Response, requestId: string | null): Resp
         kind: 'ended_badly',
         fact: { kind: 'incomplete_response', reason, ...ids },
         usage: readUsage(response),
+        bill: readBill(response),
       };
     }
     case 'failed':
@@ -38,6 +48,7 @@ export function readResponse(response: Response, requestId: string | null): Resp
         kind: 'ended_badly',
         fact: { kind: 'failed_response', code: readCode(response.error?.code), ...ids },
         usage: readUsage(response),
+        bill: readBill(response),
       };
     case 'cancelled':
       return { kind: 'cancelled' };
@@ -53,7 +64,7 @@ export function readResponse(response: Response, requestId: string | null): Resp
 
 function completed(response: Response, output: ModelOutput): ResponseReading {
   const usage = readUsage(response) ?? noUsage;
-  return { kind: 'completed', output, usage, model: response.model };
+  return { kind: 'completed', output, usage, model: response.model, bill: readBill(response) };
 }
 
 /** All text parts in order; one refusal part makes the whole a refusal. */
@@ -65,16 +76,28 @@ function readOutput(response: Response): ModelOutput {
   return { kind: 'text', text: texts.join('') };
 }
 
-/** Null in cancelled and failed responses. */
+/** Null in cancelled and failed responses, and where what is said cannot be. */
 function readUsage({ usage }: Response): Usage | null {
   if (!usage) return null;
-  return {
+  const read = {
     inputTokens: usage.input_tokens,
     cachedInputTokens: usage.input_tokens_details?.cached_tokens ?? 0,
+    ...(usage.input_tokens_details?.cache_write_tokens > 0 && {
+      cacheWriteTokens: usage.input_tokens_details.cache_write_tokens,
+    }),
     outputTokens: usage.output_tokens,
     reasoningTokens: usage.output_tokens_details?.reasoning_tokens ?? 0,
     totalTokens: usage.total_tokens,
   };
+  return isPlausible(read) ? read : null;
+}
+
+function readBill(response: Response): Bill | null {
+  const usage = readUsage(response);
+  if (usage === null) return null;
+  const { model, service_tier: serviceTier = null, created_at: createdAt } = response;
+  const createdAtMs = Number.isFinite(createdAt) ? createdAt * 1_000 : Date.now();
+  return { model, serviceTier, createdAtMs, usage };
 }
 
 const noUsage: Usage = {

@@ -3,6 +3,7 @@ import { CommentTables1795493800000 } from './1795493800000-comment-tables.js';
 import { AddDecisions1795493900000 } from './1795493900000-add-decisions.js';
 import { ExpireRuns1795493910000 } from './1795493910000-expire-runs.js';
 import { NoteSilence1795643200000 } from './1795643200000-note-silence.js';
+import { KnowSpend1795700410000 } from './1795700410000-know-spend.js';
 
 /** For `migrate({ schema: 'api', migrations: apiMigrations })`, oldest first. */
 export const apiMigrations = [
@@ -11,4 +12,5 @@ export const apiMigrations = [
   AddDecisions1795493900000,
   ExpireRuns1795493910000,
   NoteSilence1795643200000,
+  KnowSpend1795700410000,
 ];

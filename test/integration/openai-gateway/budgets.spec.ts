@@ -1,0 +1,277 @@
+/**
+ * What the gateway promises about money: nothing is sent that a budget does not cover, and what calls have cost is known, or kept
+ * apart as uncertain.
+ * Real: Postgres, HTTP, the openai SDK, undici, the tokeniser. Stands in: OpenAI (dev/simulator). Several gateways play several
+ * processors.
+ */
+import { randomUUID } from 'node:crypto';
+import { nanoUsd, type NanoUsd } from '#libs/domain';
+import { callIdOf, giveUpUnknownCalls, type ModelCallRequest } from '#libs/openai-gateway';
+import { priceOfCharge } from '../../oracle/price-of-charge.js';
+import {
+  anOwner,
+  aRequest,
+  startGatewayFixture,
+  until,
+  type GatewayFixture,
+} from './gateway-fixture.js';
+
+let fixture: GatewayFixture;
+beforeAll(async () => {
+  fixture = await startGatewayFixture();
+});
+afterAll(() => fixture.stop());
+beforeEach(() => fixture.simulator.clearFaults());
+
+/** What OpenAI would bill for the call's newest sending, by a price list apart from Holdfast's. */
+const billOf = (request: ModelCallRequest) => {
+  const callId = callIdOf(request);
+  const charge = fixture.simulator.charges().charges.findLast((each) => each.callId === callId);
+  return charge && priceOfCharge(charge);
+};
+const withBudget = (runLimit: bigint | null, changes: Partial<ModelCallRequest> = {}) =>
+  aRequest({
+    budget: {
+      workflow: 'answer',
+      runLimit: runLimit === null ? null : nanoUsd(runLimit),
+      triesByPolicy: 3,
+    },
+    ...changes,
+  });
+const moneyOf = async (request: ModelCallRequest) => {
+  const row = await fixture.ledgerRow(callIdOf(request));
+  const { state, reserved, cost, lost_sendings: lost, budgets } = row;
+  return { state, reserved, cost, lost, budgets };
+};
+const spentOf = async (key: string) => {
+  const { rows } = await fixture.database.query<{ spent: bigint }>(
+    'SELECT spent FROM processor.budgets WHERE key = $1',
+    [key],
+  );
+  return rows[0]?.spent ?? 0n;
+};
+/** The most that one call of `aRequest` may cost, as the ledger reserves it. */
+let most: NanoUsd;
+beforeAll(async () => {
+  const request = withBudget(1_000_000_000n);
+  await fixture.gateway().callModel(request, anOwner());
+  most = nanoUsd((await moneyOf(request)).reserved as bigint);
+});
+const today = () => new Date().toISOString().slice(0, 10);
+const script = (
+  request: ModelCallRequest,
+  ...faults: Parameters<typeof fixture.simulator.addFaults>[0][number]['fault'][]
+) =>
+  fixture.simulator.addFaults(
+    faults.map((fault) => ({ match: { callId: callIdOf(request) }, fault })),
+  );
+
+describe('a call', () => {
+  it('without a budget has its cost booked all the same, and touches no budget', async () => {
+    const request = withBudget(null);
+    const outcome = await fixture.gateway().callModel(request, anOwner());
+    expect(outcome.kind).toBe('completed');
+    expect(await moneyOf(request)).toEqual({
+      ...{ state: 'done', reserved: most, lost: 0, budgets: null },
+      cost: billOf(request),
+    });
+  });
+
+  it('within its budget is settled: what it did not use is free again', async () => {
+    const request = withBudget(most);
+    const outcome = await fixture.gateway().callModel(request, anOwner());
+    expect(outcome.kind).toBe('completed');
+    const cost = billOf(request);
+    expect(await spentOf(`run/${request.runId}`)).toBe(cost);
+    expect(cost).toBeLessThan(most);
+  });
+
+  it('that costs a nano-dollar more than is left is not sent, says so in words, and is sent once there is more', async () => {
+    const request = withBudget(most - 1n);
+    const refused = await fixture.gateway().callModel(request, anOwner());
+    expect(refused).toMatchObject({
+      kind: 'failed',
+      failure: { class: 'budget_exceeded', code: 'run_budget', paid: 'no' },
+    });
+    if (refused.kind !== 'failed') return;
+    expect(refused.failure.message).toMatch(
+      /^This call costs up to \$0\.\d+; \$0\.\d+ of the run's budget of \$0\.\d+ is left\. Tries of this call: 3 allowed by policy, 0 by budget\./,
+    );
+    expect(await moneyOf(request)).toMatchObject({ state: 'planned', reserved: 0n, cost: null });
+    expect(fixture.simulator.charges().byCallId[callIdOf(request)]).toBeUndefined();
+    const raised = withBudget(most, { runId: request.runId });
+    expect((await fixture.gateway().callModel(raised, anOwner())).kind).toBe('completed');
+  });
+
+  it('that OpenAI turns away costs nothing', async () => {
+    const request = withBudget(most);
+    script(request, { kind: 'status', status: 429, code: 'rate_limit_exceeded' });
+    await fixture.gateway().callModel(request, anOwner());
+    expect(await moneyOf(request)).toMatchObject({ state: 'failed', cost: 0n });
+    expect(await spentOf(`run/${request.runId}`)).toBe(0n);
+  });
+
+  it.each([
+    ['whose reply is lost', { kind: 'reset_after_charge' }, 'unknown'],
+    ['that OpenAI has a fault with', { kind: 'status', status: 500 }, 'failed'],
+    ['that OpenAI fails without a count', { kind: 'failed', code: 'server_error' }, 'failed'],
+  ] as const)('%s keeps its reservation as uncertain', async (_what, fault, state) => {
+    const request = withBudget(most);
+    script(request, fault);
+    await fixture.gateway().callModel(request, anOwner());
+    expect(await moneyOf(request)).toMatchObject({ state, reserved: most, cost: null });
+    expect(await spentOf(`run/${request.runId}`)).toBe(most);
+  });
+
+  it.each([
+    ['nothing', null],
+    ['what cannot be', { input_tokens: -5, output_tokens: 1e30, total_tokens: 0 }],
+  ])(
+    'whose response says %s of its usage keeps its reservation, and gives its result',
+    async (_what, usage) => {
+      const request = withBudget(most);
+      script(request, { kind: 'usage', usage });
+      expect((await fixture.gateway().callModel(request, anOwner())).kind).toBe('completed');
+      expect(await moneyOf(request)).toMatchObject({ state: 'done', reserved: most, cost: null });
+      expect(await spentOf(`run/${request.runId}`)).toBe(most);
+    },
+  );
+
+  it('needs budget for a second sending as for the first, and both count', async () => {
+    const resend = { whenUnknown: 'resend' } as const;
+    const poor = withBudget(2n * most - 1n, resend);
+    script(poor, { kind: 'reset_after_charge' });
+    const refused = await fixture.gateway().callModel(poor, anOwner());
+    expect(refused).toMatchObject({ failure: { class: 'budget_exceeded' } });
+    expect(await spentOf(`run/${poor.runId}`)).toBe(most);
+    const rich = withBudget(2n * most, resend);
+    script(rich, { kind: 'reset_after_charge' });
+    const outcome = await fixture.gateway().callModel(rich, anOwner());
+    expect(outcome.kind).toBe('completed');
+    expect(await moneyOf(rich)).toMatchObject({ state: 'done', reserved: most, lost: 1 });
+    expect(await spentOf(`run/${rich.runId}`)).toBe(most + billOf(rich)!);
+  });
+
+  it('that a redrive gave up needs budget beside the one that takes its place', async () => {
+    const request = withBudget(2n * most - 1n);
+    script(request, { kind: 'reset_after_charge' });
+    await fixture.gateway().callModel(request, anOwner(1n));
+    await fixture.database.transaction((tx) => giveUpUnknownCalls(tx, [request.runId]));
+    const again = { ...request, try: request.try + 1 };
+    const refused = await fixture.gateway().callModel(again, anOwner(2n));
+    expect(refused).toMatchObject({ failure: { class: 'budget_exceeded' } });
+    expect(await spentOf(`run/${request.runId}`)).toBe(most);
+  });
+
+  it('whose lease is gone before the first byte frees what was reserved', async () => {
+    const request = withBudget(most);
+    const owner = anOwner();
+    const gateway = fixture.gateway({}, { afterTransaction: () => owner.loseLease() });
+    expect((await gateway.callModel(request, owner)).kind).toBe('not_owner');
+    expect(await moneyOf(request)).toEqual({
+      ...{ state: 'planned', reserved: 0n, cost: null, lost: 0, budgets: null },
+    });
+    expect(await spentOf(`run/${request.runId}`)).toBe(0n);
+  });
+
+  it('of a model that nobody has a price of is not sent, and the known ones are named', async () => {
+    const request = withBudget(null, { model: 'gpt-99' });
+    const outcome = await fixture.gateway().callModel(request, anOwner());
+    expect(outcome).toMatchObject({
+      failure: { class: 'configuration', code: 'model_price_unknown', paid: 'no' },
+    });
+    if (outcome.kind === 'failed') expect(outcome.failure.message).toContain('gpt-5.2');
+    expect(fixture.simulator.charges().byCallId[callIdOf(request)]).toBeUndefined();
+  });
+
+  it('of such a model is reserved at the ceiling, where there is one', async () => {
+    const ceiling = { input: '100', cachedInput: '100', output: '1000' };
+    const gateway = fixture.gateway({}, { prices: { unknownModels: ceiling } });
+    const request = withBudget(null, { model: 'gpt-99' });
+    expect((await gateway.callModel(request, anOwner())).kind).toBe('completed');
+    const { reserved, cost } = await moneyOf(request);
+    expect(reserved).toBeGreaterThan(400n * 1_000_000n);
+    expect(cost).toBeLessThanOrEqual(reserved as bigint);
+    expect(cost).toBeGreaterThan(0n);
+  });
+});
+
+describe('budgets of a day', () => {
+  it.each(['tenant', 'workflow'] as const)(
+    'of a %s bound what all its runs spend',
+    async (scope) => {
+      const name = `${scope}-${randomUUID()}`;
+      const limits = new Map([[name, nanoUsd(most)]]);
+      const none = new Map<string, NanoUsd>();
+      const dayBudgets = {
+        tenants: scope === 'tenant' ? limits : none,
+        workflows: scope === 'workflow' ? limits : none,
+      };
+      const request = () =>
+        aRequest({
+          tenant: scope === 'tenant' ? name : 'default',
+          budget: {
+            workflow: scope === 'workflow' ? name : 'answer',
+            runLimit: null,
+            triesByPolicy: 3,
+          },
+        });
+      const gateway = fixture.gateway({}, { dayBudgets });
+      expect((await gateway.callModel(request(), anOwner())).kind).toBe('completed');
+      const cost = await spentOf(`${scope}/${today()}/${name}`);
+      expect(cost).toBeGreaterThan(0n);
+      const refused = await gateway.callModel(request(), anOwner());
+      expect(refused).toMatchObject({
+        failure: { code: `${scope}_budget`, class: 'budget_exceeded' },
+      });
+    },
+  );
+
+  it('of zero let nothing be sent', async () => {
+    const name = randomUUID();
+    const dayBudgets = {
+      tenants: new Map([[name, nanoUsd(0n)]]),
+      workflows: new Map<string, NanoUsd>(),
+    };
+    const gateway = fixture.gateway({}, { dayBudgets });
+    const refused = await gateway.callModel(aRequest({ tenant: name }), anOwner());
+    expect(refused).toMatchObject({ failure: { class: 'budget_exceeded' } });
+  });
+});
+
+it('200 calls at once, over three processors, against a budget for 50: exactly what fits is sent, never a nano-dollar over', async () => {
+  const name = `tenant-${randomUUID()}`;
+  const limit = nanoUsd(50n * most + most - 1n);
+  const dayBudgets = { tenants: new Map([[name, limit]]), workflows: new Map<string, NanoUsd>() };
+  const gateways = [1, 2, 3].map(() => fixture.gateway({}, { dayBudgets }));
+  const runId = randomUUID();
+  fixture.simulator.addFaults([
+    { match: { runId }, fault: { kind: 'latency', ms: 4_000 }, times: 200 },
+  ]);
+  const owner = anOwner();
+  const running = Array.from({ length: 200 }, (_, item) =>
+    gateways[item % 3]!.callModel(aRequest({ tenant: name, runId, item }), owner),
+  );
+  const outcomes = Promise.all(running);
+  await until('150 are refused', async () => (await sentBy(runId)).planned === 150n);
+  expect(await sentBy(runId)).toEqual({ planned: 150n, sent: 50n });
+  expect(await spentOf(`tenant/${today()}/${name}`)).toBe(50n * most);
+  const kinds = (await outcomes).map((outcome) => outcome.kind);
+  expect(kinds.filter((kind) => kind === 'completed')).toHaveLength(50);
+  expect(kinds.filter((kind) => kind === 'failed')).toHaveLength(150);
+  expect(fixture.simulator.charges().byRunId[runId]).toBe(50);
+  const { rows } = await fixture.database.query<{ cost: bigint }>(
+    'SELECT sum(cost)::bigint AS cost FROM processor.calls WHERE run_id = $1',
+    [runId],
+  );
+  expect(await spentOf(`tenant/${today()}/${name}`)).toBe(rows[0]?.cost);
+});
+
+const sentBy = async (runId: string) => {
+  const { rows } = await fixture.database.query<{ planned: bigint; sent: bigint }>(
+    `SELECT count(*) FILTER (WHERE state = 'planned') AS planned, count(*) FILTER (WHERE state <> 'planned') AS sent
+     FROM processor.calls WHERE run_id = $1`,
+    [runId],
+  );
+  return rows[0]!;
+};
