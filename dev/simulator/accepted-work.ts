@@ -34,6 +34,7 @@ export interface Charge {
   readonly chargedAt: string;
   /** As the response tells it at its end; null: it tells nothing (cancelled, or told wrongly). */
   readonly usage: ResponseUsage | null;
+  readonly serviceTier: string;
 }
 
 export interface Charges {
@@ -168,6 +169,7 @@ const toCharge = (work: AcceptedWork): Charge => ({
   runId: work.request.metadata?.run_id ?? null,
   model: snapshotOf(work.request.model as string),
   chargedAt: new Date(work.acceptedAtMs).toISOString(),
+  serviceTier: work.request.service_tier ?? 'default',
   usage: work.cancelledAtMs === null && work.toldUsage === undefined ? work.result.usage : null,
 });
 
