@@ -18,7 +18,7 @@ import {
 } from '#libs/domain';
 
 /** In the table because names and states are settled; no code makes these moves yet. Strike out what gets built. */
-export const triggersNotBuilt: readonly RunTrigger[] = ['lane_paused', 'superseded'];
+export const triggersNotBuilt: readonly RunTrigger[] = ['superseded'];
 
 const stateMeanings: Readonly<Record<RunStatus, string>> = {
   queued: 'accepted, waits for a free worker',
@@ -39,7 +39,7 @@ const triggerMeanings: Readonly<Record<RunTrigger, string>> = {
   progressed: 'a step or an item is done, or a short wait began',
   lease_lost: 'its processor stopped answering',
   released: 'its processor shuts down',
-  lane_paused: 'its lane is paused, or the service has an outage',
+  lane_paused: 'its lane takes no calls: an outage, no room, a pause',
   will_retry: 'what went wrong may pass',
   finished: 'the last step is done',
   needs_a_person: 'what went wrong does not pass by itself, or attempts or time are used up',
@@ -74,6 +74,7 @@ export function runLifecyclePage(): string {
       ['Class', 'What becomes of the run', 'Uses an attempt', 'Who must act', 'What people read'],
       failureClasses.map(failureRow),
     ),
+    'A model call that meets `billing`, `authorization` or `configuration` stops no run: its lane is latched, and its runs are parked, `queued` with `waiting.reason` `outage`, until it is released. So are those whose calls fail as `not_sent` or `server_error` in an outage, their attempt given back. The table says what becomes of these classes elsewhere, in a webhook step.',
     'Where it is a webhook that failed, people read of "the service that this run has to tell" instead of the AI service, and `outcome_unknown` means that nobody can say whether it was told.',
     '## When it is tried again',
     retryPolicyText(),

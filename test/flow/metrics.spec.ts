@@ -10,6 +10,7 @@ import { eventually } from '../support/eventually.js';
 import { openFlow, type Flow } from '../support/flow.js';
 
 const heldElsewhere = {
+  holdfast_breaker_opened_total: 'test/integration/openai-gateway/outages.spec.ts',
   holdfast_consumer_paused_partitions: 'libs/messaging/src/report-metrics.spec.ts',
   holdfast_consumer_faults_total: 'libs/messaging/src/report-metrics.spec.ts',
   holdfast_effects_total: 'test/faults/effects-once.spec.ts',
@@ -102,6 +103,20 @@ it('show who waits, and who is held back', async () => {
   await shows('api', /holdfast_event_watchers [1-9]/);
   await flow.database.query('UPDATE processor.lanes SET paused = false');
   await Promise.all([told, ...ids.slice(1).map((id) => flow.runs.completion(id))]);
+}, 60_000);
+
+it('show a lane that is latched, and its release', async () => {
+  const question = 'With which key?';
+  const fault = { kind: 'status', status: 401 } as const;
+  await flow.simulator.script({ match: { inputIncludes: question }, fault });
+  const id = await askOnceThereIsAPlace(question);
+  await shows('processor', 'holdfast_latches_total{class="authorization",change="set"} 1');
+  await shows('processor', 'holdfast_lanes_shut{model="all",because="latch"} 1');
+  const route = `${urls.processor}/v1/ops/gateway/latches`;
+  const { latches } = (await (await fetch(route)).json()) as { latches: { latchId: string }[] };
+  await fetch(`${route}/${latches[0]!.latchId}/release`, { method: 'POST' });
+  await shows('processor', /holdfast_latches_total\{.*change="released_by_operator"\} 1/);
+  await flow.runs.completion(id);
 }, 60_000);
 
 it('show records that are no messages, and events that are set aside', async () => {

@@ -12,6 +12,7 @@ import {
 import { CANCEL_RUN, REQUEST_RUN, topics, type RunView } from '#libs/contracts';
 import type { DecisionName, RunStatus } from '#libs/domain';
 import { openFlow, type Flow } from '../support/flow.js';
+import { originOf } from '../support/readiness.js';
 import { headersOf, type NewRecord, type SeenRecord } from '../support/topic-watch.js';
 
 let flow: Flow;
@@ -40,6 +41,7 @@ it('every message of a run that completes, retries, fails, needs review, waits o
   ends.push(await ending(first, 'completed'), await ending(second, 'completed'));
   expect(ends.every(Boolean)).toBe(true);
   await decideAll();
+  await latchAndRelease();
   await watch.send([undecodable, ...commands]);
   await watch.first('refused command', (record) => typeOf(record).includes('command-refused'));
   await watch.first('refusal', (record) => typeOf(record).includes('dispatch-refused'));
@@ -54,6 +56,25 @@ it('every message of a run that completes, retries, fails, needs review, waits o
 async function ending(run: RunView, status: RunStatus): Promise<boolean> {
   const told = await flow.runs.streamUntil(run.id, status, (entry) => entry.status === status);
   return told.length > 0;
+}
+
+/** A refused key stops all runs; a person says that it is mended. */
+async function latchAndRelease(): Promise<void> {
+  const { runs, scene, simulator, watch } = flow;
+  const question = 'with the wrong key?';
+  await simulator.script({
+    match: { inputIncludes: question },
+    fault: fault(401, 'invalid_api_key'),
+  });
+  const { id } = await runs.ask(question);
+  await runs.streamUntil(id, 'wait', ({ type }) => type === 'dev.holdfast.run.waiting.v1');
+  const latched = await watch.first('the latch', (record) => record.topic === topics.opsEvents);
+  const { latchId } = JSON.parse(String(latched.value)) as { latchId: string };
+  const origin = await originOf(scene.processors[0]!);
+  const path = `/v1/ops/gateway/latches/${latchId}/release`;
+  expect((await fetch(origin + path, { method: 'POST' })).status).toBe(200);
+  expect((await fetch(origin + path, { method: 'POST' })).status).toBe(404);
+  expect(await ending((await runs.view(id)).run, 'completed')).toBe(true);
 }
 
 /** One run each for a decision to be made of it. */

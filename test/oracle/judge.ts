@@ -38,7 +38,7 @@ const RECOVERY_LIMIT_MS = 15_000;
 const terminal = ['completed', 'failed', 'cancelled'];
 const settled = [...terminal, 'needs_review'];
 /** Ways of leaving a run that commit nothing for it. */
-const withoutOutcome = ['lease_lost', 'released'];
+const withoutOutcome = ['lease_lost', 'released', 'parked'];
 /** Paid for nothing: another call of that item may follow. */
 const endedBadly = ['failed', 'cancelled'];
 /** Events that say something about a decision, not about where the run stands. */

@@ -9,6 +9,7 @@ import { Database, isSameServer, Notifications } from '#libs/postgres';
 import { Draining, JsonLog } from '#libs/process';
 import { WebhookSender } from '#libs/webhooks';
 import { PROCESSOR_SETTINGS, type ProcessorSettings } from './settings.js';
+import { tellOutagesTo } from './tell-outages.js';
 
 /** The content store's own pool: it may be another Postgres. */
 export const CONTENT_DATABASE = Symbol('ContentDatabase');
@@ -49,10 +50,16 @@ export class ConnectionsModule {
       },
       {
         provide: OpenAiGateway,
-        inject: [Database, PrometheusMetrics],
-        useFactory: (processor: Database, metrics: PrometheusMetrics) =>
+        inject: [Database, PrometheusMetrics, Outbox],
+        useFactory: (processor: Database, metrics: PrometheusMetrics, outbox: Outbox) =>
           new OpenAiGateway({
             database: processor,
+            tellOutage: tellOutagesTo(outbox),
+            outages: {
+              billingProbeMs: settings.billingProbeMs,
+              firstProbeMs: settings.latchProbeMs,
+              openMs: settings.breakerOpenMs,
+            },
             baseUrl: settings.openaiBaseUrl,
             apiKey: settings.openaiApiKey,
             ...settings.openai,

@@ -58,7 +58,8 @@ export class Drain
     private readonly draining: Draining,
   ) {}
 
-  onApplicationBootstrap(): void {
+  async onApplicationBootstrap(): Promise<void> {
+    await this.gateway.start();
     this.relay.start();
     this.keeper.start();
     this.slots.start();
@@ -66,7 +67,8 @@ export class Drain
     if (this.settings.webhookSecret !== null) this.webhooks.start();
     this.sweeper.start();
     const announce = async () => {
-      if ((await this.waiting.announce(MAX_ANNOUNCED)) > 0) this.relay.hint();
+      if ((await this.waiting.announce(MAX_ANNOUNCED, this.gateway.waitedFor())) > 0)
+        this.relay.hint();
     };
     const { log, relay, stopping } = this;
     this.watching = watchOutbox(relay, log, stopping.signal);

@@ -4,6 +4,7 @@ import { AdmitRunsModule } from './admit-runs/admit-runs.module.js';
 import { ConnectionsModule, type OnFatal } from './connections.module.js';
 import { Drain } from './drain.js';
 import { ExecuteRunsModule } from './execute-runs/execute-runs.module.js';
+import { GovernGatewayModule } from './govern-gateway/govern-gateway.module.js';
 import { ReceiveWebhooksModule } from './receive-webhooks/receive-webhooks.module.js';
 import { RemoveExpiredModule } from './remove-expired/remove-expired.module.js';
 import { ReportHealthModule } from './report-health/report-health.module.js';
@@ -26,6 +27,7 @@ export class ProcessorModule {
         ExecuteRunsModule,
         RescueRunsModule,
         ReceiveWebhooksModule,
+        GovernGatewayModule,
         RemoveExpiredModule,
         ReportHealthModule,
         ReportMetricsModule,

@@ -38,6 +38,12 @@ export interface ProcessorSettings {
   readonly webhookGraceMs: number;
   /** `PROCESSOR_OPENAI_LIMITS`: what the fleet may ask of which models, as JSON. Default: what OpenAI's headers say. */
   readonly openaiLimits: readonly PoolLimits[];
+  /** `PROCESSOR_BILLING_PROBE_MS`: how often one call is let through while billing has latched the account, default 10 min. */
+  readonly billingProbeMs: number;
+  /** `PROCESSOR_LATCH_PROBE_MS`: the same for a refused key or a missing model, twice as long each time up to 10 min; default 30 s. */
+  readonly latchProbeMs: number;
+  /** `PROCESSOR_BREAKER_OPEN_MS`: how long a lane rests when its calls fail in a row, at first; up to 1 min later. Default 5 s. */
+  readonly breakerOpenMs: number;
   readonly logLevel: LogLevel;
   /** `PROCESSOR_RUN_SLOTS`: runs carried at once, default 32. */
   readonly runSlots: number;
@@ -82,6 +88,21 @@ export function parseSettings(env: Environment): ParsedSettings<ProcessorSetting
       max: 3_600_000,
     }),
     openaiLimits: openaiLimits(read),
+    billingProbeMs: read.wholeNumber('PROCESSOR_BILLING_PROBE_MS', {
+      fallback: 600_000,
+      min: 1_000,
+      max: 86_400_000,
+    }),
+    latchProbeMs: read.wholeNumber('PROCESSOR_LATCH_PROBE_MS', {
+      fallback: 30_000,
+      min: 1_000,
+      max: 600_000,
+    }),
+    breakerOpenMs: read.wholeNumber('PROCESSOR_BREAKER_OPEN_MS', {
+      fallback: 5_000,
+      min: 100,
+      max: 60_000,
+    }),
     logLevel: read.oneOf('LOG_LEVEL', logLevels, 'info'),
     runSlots: read.wholeNumber('PROCESSOR_RUN_SLOTS', { fallback: 32, min: 1, max: 10_000 }),
     databaseConnections: read.wholeNumber('PROCESSOR_DATABASE_CONNECTIONS', {

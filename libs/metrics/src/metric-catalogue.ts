@@ -213,11 +213,39 @@ export const metricCatalogue = {
     labels: {
       model,
       outcome:
-        '`completed`, `reused` (from the ledger, nothing paid again), `failed`, `not_owner`, `aborted`',
+        '`completed`, `reused` (from the ledger, nothing paid again), `failed`, `parked` (its lane takes none now), `not_owner`, `stopped`, `aborted`',
       class: failureClass,
     },
     meaning: 'Model calls that were carried through, or taken up.',
     whenItMoves: '`failed`: the class says why. `reused`: runs go on after a crash or a retry.',
+  },
+  holdfast_latches_total: {
+    type: 'counter',
+    apps: PROCESSOR,
+    labels: {
+      class: '`billing`, `authorization`, `configuration`',
+      change: '`set`, `released_by_operator`, `released_by_probe`',
+    },
+    meaning: 'Latches that this process has set or released, for the whole fleet.',
+    whenItMoves: '`set`: page somebody. Pay the bill, mend the key or the model, then release it.',
+  },
+  holdfast_lanes_shut: {
+    type: 'gauge',
+    apps: PROCESSOR,
+    labels: {
+      model: "a workflow's model, `all` for a whole account",
+      because: '`latch`, `breaker`',
+    },
+    meaning: 'Lanes to OpenAI that take no new call now. Read at the scrape.',
+    whenItMoves:
+      'Runs wait, and lose nothing. `breaker`: it passes by itself. `latch`: it may not.',
+  },
+  holdfast_breaker_opened_total: {
+    type: 'counter',
+    apps: PROCESSOR,
+    labels: { model },
+    meaning: "Times that a model's calls failed so often that this process let them rest.",
+    whenItMoves: "OpenAI, or the way there, is down: see OpenAI's status page, then the network.",
   },
   holdfast_call_duration_seconds: {
     type: 'histogram',

@@ -5,6 +5,7 @@ import type { FieldLog } from '#libs/process';
 import type { Account, Accounts } from './accounts/accounts.js';
 import { mayFailOver } from './accounts/decide-failover.js';
 import { classifyFailure } from './classify/classify-failure.js';
+import { pollFaultOf } from './classify/poll-faults.js';
 import type { CallFact } from './classify/call-fact.js';
 import type { Passage } from './gate/passage.js';
 import type { GatewayTiming, WebhookOptions } from './gateway-options.js';
@@ -35,6 +36,8 @@ export interface CallParts {
   readonly worstCost: NanoUsd | null;
   /** That have to cover it. */
   readonly budgets: readonly Budget[];
+  /** OpenAI refused to tell of an accepted call: that fails no call, but says something of its lane. */
+  readonly onPollRefused: (failure: CallFailure, account: string) => void;
 }
 
 type Step =
@@ -340,17 +343,14 @@ export class CallInProgress {
         policy: { ...timing, firstMs: timing.firstPollMs, maxMs: timing.maxPollMs },
         monotonicMs: () => performance.now(),
         random: Math.random,
-        onPollFault: ({ kind, requestId, ...fault }) =>
-          log.debug(
-            {
-              callId,
-              responseId,
-              requestId,
-              kind,
-              ...('status' in fault ? { httpStatus: fault.status } : { cause: fault.cause }),
-            },
-            'poll fault',
-          ),
+        onPollFault: (fault) => {
+          const { kind, requestId } = fault;
+          const what =
+            fault.kind === 'refused' ? { httpStatus: fault.status } : { cause: fault.cause };
+          log.debug({ callId, responseId, requestId, kind, ...what }, 'poll fault');
+          if (pollFaultOf(fault).breaker === 'latch_account')
+            this.parts.onPollRefused(this.#classify(fault), this.#account.name);
+        },
       },
     );
     return this.#settle(responseId, end);

@@ -7,6 +7,8 @@ import type { AccountOptions } from './accounts/account.js';
 import type { AccountRoutes } from './accounts/accounts.js';
 import type { DayBudgets } from './money/budget.js';
 import type { PriceSettings } from './money/price-table.js';
+import type { TellOutage } from './outages/latches.store.js';
+import type { OutagePolicy } from './outages/outage-policy.js';
 
 export interface GatewayOptions {
   readonly database: Database;
@@ -33,6 +35,9 @@ export interface GatewayOptions {
   readonly prices?: PriceSettings;
   /** Default: none, beside what runs bring along. */
   readonly dayBudgets?: DayBudgets;
+  readonly outages?: Partial<OutagePolicy>;
+  /** Told of latches that are set and released, in the transaction that does it. Default: nobody. */
+  readonly tellOutage?: TellOutage;
 }
 
 export interface WebhookOptions {

@@ -6,6 +6,7 @@ import { CommentCalls1795493801500 } from './migrations/comment-calls.js';
 import { CreateCallStops1795494100000 } from './migrations/create-call-stops.js';
 import { CreateCalls1764000100000 } from './migrations/create-calls.js';
 import { CreateLimitBuckets1795700100000 } from './migrations/create-limit-buckets.js';
+import { CreateLatches1795700200000 } from './migrations/create-latches.js';
 import { IndexCallResponses1795646000000 } from './migrations/index-call-responses.js';
 
 export type {
@@ -16,6 +17,7 @@ export type {
   ModelCallOutcome,
   ModelCallRequest,
   ModelOutput,
+  ParkedCall,
   Usage,
 } from './model-call.js';
 export { breakerEffects, type BreakerEffect } from './classify/breaker-effect.js';
@@ -48,8 +50,14 @@ export type { Room } from './limits/limited-pool.js';
 export { parseLimits, type ParsedLimits, type PoolLimits } from './limits/pool-limits.js';
 export type { LookUp } from './look-up-response.js';
 export { OpenAiGateway } from './openai-gateway.js';
+export { isGivenBack, isLaneFault } from './outages/lane-fault.js';
+export type { Latch } from './outages/latch.js';
+export type { OutageFact, TellOutage } from './outages/latches.store.js';
+export type { LaneRoom, ShutLane } from './outages/outage-gate.js';
+export type { OutagePolicy } from './outages/outage-policy.js';
+export { removeLatches } from './outages/remove-latches.js';
 
-/** `processor.calls`, `processor.call_stops`, `processor.limit_buckets`, `processor.budgets`; run with the processor's own migrations, into schema `processor`. */
+/** `processor.calls`, `processor.call_stops`, `processor.limit_buckets`, `processor.latches`, `processor.budgets`; run with the processor's own migrations, into schema `processor`. */
 export const gatewayMigrations = [
   CreateCalls1764000100000,
   CommentCalls1795493801500,
@@ -59,6 +67,7 @@ export const gatewayMigrations = [
   CreateLimitBuckets1795700100000,
   AddCallAccount1795700500000,
   AddMoney1795700400000,
+  CreateLatches1795700200000,
 ];
 export type { OpenAiHealth } from './openai/openai-health.js';
 export type { WebhookHeaders, WebhookReading } from './openai/read-webhook.js';

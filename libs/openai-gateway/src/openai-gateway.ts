@@ -22,6 +22,7 @@ import { inCallSpan } from './call-span.js';
 import { countCall } from './count-call.js';
 import { CallInProgress } from './call-in-progress.js';
 import { closeOpenCalls, type ClosedCalls } from './close-calls.js';
+import type { GateCall } from './gate/call-gate.js';
 import { Gates } from './gate/gates.js';
 import { Passage } from './gate/passage.js';
 import { defaultTiming, type GatewayOptions } from './gateway-options.js';
@@ -37,8 +38,13 @@ import { PriceTable } from './money/price-table.js';
 import type { CallOwner, ModelCallOutcome, ModelCallRequest } from './model-call.js';
 import type { OpenAiHealth } from './openai/openai-health.js';
 import { readWebhook, type WebhookHeaders, type WebhookReading } from './openai/read-webhook.js';
+import { roomOver, waitedForOver, type ModelRoutes } from './outages/lanes-over-accounts.js';
+import { OutageGate, type LaneRoom, type ShutLane } from './outages/outage-gate.js';
+import { defaultOutagePolicy } from './outages/outage-policy.js';
+import type { Latch } from './outages/latch.js';
 import { ToldCalls } from './told-calls.js';
 
+/** Where the settings name no other. */
 export class OpenAiGateway {
   readonly #options: GatewayOptions;
   readonly #timing;
@@ -46,10 +52,13 @@ export class OpenAiGateway {
   readonly #accounts: Accounts;
   readonly #ledger: CallLedger;
   readonly #limits: FleetLimits;
+  readonly #outages: OutageGate;
   readonly #gate: Gates;
   readonly #prices: PriceTable;
   readonly #dayBudgets: DayBudgets;
   readonly #told = new ToldCalls();
+  /** That were called since the start. */
+  readonly #models = new Set<string>();
   /** Calls that are being carried through, requests on the wire that nobody waits for any more included (G4). */
   readonly #busy = new Map<string, { readonly runId: string; readonly ended: Promise<void> }>();
 
@@ -61,7 +70,12 @@ export class OpenAiGateway {
     this.#limits = new FleetLimits(options.limits ?? [], {
       ...{ database: options.database, holder: uuidv7(), log: options.log, metrics: this.#metrics },
     });
-    this.#gate = new Gates([this.#limits]);
+    this.#outages = new OutageGate({
+      ...{ database: options.database, log: options.log, metrics: this.#metrics },
+      tell: options.tellOutage ?? (() => undefined),
+      policy: { ...defaultOutagePolicy, ...options.outages },
+    });
+    this.#gate = new Gates([this.#outages, this.#limits]);
     this.#prices = new PriceTable(options.prices);
     this.#dayBudgets = options.dayBudgets ?? noDayBudgets;
     const { baseUrl, apiKey, lacks = [], accounts = [], routes = new Map() } = options;
@@ -71,6 +85,11 @@ export class OpenAiGateway {
       metrics: this.#metrics,
       ...(options.maxConnections !== undefined && { maxConnections: options.maxConnections }),
     });
+  }
+
+  /** Reads which lanes are shut, and follows that from then on; until then this process knows only of those that it shut itself. */
+  async start(): Promise<void> {
+    await this.#outages.start();
   }
 
   /**
@@ -92,6 +111,7 @@ export class OpenAiGateway {
       if (owner.signal.aborted) break;
     }
     if (owner.signal.aborted) return { kind: 'aborted' };
+    this.#models.add(request.model);
     const outcome = this.#carryThrough(callId, request, owner);
     this.#keepBusy(callId, request.runId, outcome);
     const startedAtMs = performance.now();
@@ -113,6 +133,33 @@ export class OpenAiGateway {
   /** Calls of this process that wait for their turn, and that are on their way, by model pool. */
   pools(): readonly PoolFacts[] {
     return this.#limits.facts();
+  }
+
+  /** How many more runs may be taken up: those whose lane is shut, or only coming back, are better left where they are. */
+  room(): LaneRoom {
+    if (!this.#accounts.hasSeveral) return this.#outages.room(DEFAULT_ACCOUNT);
+    return roomOver(this.#routes(), (account) => this.#outages.room(account));
+  }
+
+  /** Lanes that take no calls now, by a latch or by the breaker of this process. */
+  shutLanes(): readonly ShutLane[] {
+    return this.#outages.shutLanes();
+  }
+
+  /** The same, and those that are only coming back: runs that are queued for them are told why. */
+  waitedFor(): readonly ShutLane[] {
+    const lanes = this.#outages.waitedFor();
+    return this.#accounts.hasSeveral ? waitedForOver(this.#routes(), this.room(), lanes) : lanes;
+  }
+
+  /** Those that are held, as this process knows them. */
+  latches(): readonly Latch[] {
+    return this.#outages.latches();
+  }
+
+  /** On a person's word. @returns false: no such latch is held */
+  releaseLatch(latchId: string): Promise<boolean> {
+    return this.#outages.release(latchId, 'operator');
   }
 
   /**
@@ -162,6 +209,7 @@ export class OpenAiGateway {
   async close(): Promise<void> {
     const grace = AbortSignal.timeout(this.#timing.closeGraceMs);
     await orAborted(this.#allIdle(), grace);
+    await this.#outages.stop();
     await this.#accounts.close();
     await orAborted(this.#allIdle(), AbortSignal.timeout(this.#timing.closeGraceMs));
     await this.#limits.close();
@@ -176,24 +224,26 @@ export class OpenAiGateway {
     const { model, maxOutputTokens } = request;
     const tier = request.serviceTier ?? 'default';
     const price = this.#prices.find(model, tier, Date.now());
-    return new CallInProgress(callId, request, owner, {
+    const account = this.#accounts.first(model).name;
+    const call: GateCall = { ...request, callId, account, tier, inputTokens };
+    const outcome = await new CallInProgress(callId, request, owner, {
       ledger: this.#ledger,
       accounts: this.#accounts,
       timing: this.#timing,
       log: this.#options.log,
       webhooks: this.#options.webhooks ?? null,
       told: this.#told,
-      passage: new Passage(this.#gate, {
-        ...request,
-        callId,
-        account: this.#accounts.first(request.model).name,
-        tier,
-        inputTokens,
-      }),
+      passage: new Passage(this.#gate, call),
       prices: this.#prices,
       worstCost: price && worstCost(inputTokens, maxOutputTokens, price),
       budgets: budgetsOf(request, this.#dayBudgets),
+      onPollRefused: (failure, by) => this.#outages.pollRefused({ ...call, account: by }, failure),
     }).carryThrough();
+    return this.#outages.tellOf(call, outcome);
+  }
+
+  #routes(): ModelRoutes {
+    return this.#accounts.routesOf(this.#models);
   }
 
   #keepBusy(callId: string, runId: string, outcome: Promise<ModelCallOutcome>): void {

@@ -19,14 +19,16 @@ export const logFields = {
   attempt: 'number',
   fence: 'number',
   callId: 'word',
+  latchId: 'word',
+  /** At OpenAI, by the name that the settings give it. */
+  account: 'word',
+  model: 'word',
   /** Of a webhook, as its receiver sees it. */
   deliveryId: 'word',
   /** The name of a webhook's receiver. */
   target: 'word',
   responseId: 'word',
   requestId: 'word',
-  /** OpenAI's, by its name in the settings. */
-  account: 'word',
   /** Models that share a limit. */
   pool: 'word',
   /** Another response id that stands in the ledger. */
@@ -41,6 +43,8 @@ export const logFields = {
   status: 'word',
   outcome: 'word',
   owner: 'word',
+  /** Who decided it. */
+  by: 'word',
   lostBefore: 'number',
   // why
   error: 'error',

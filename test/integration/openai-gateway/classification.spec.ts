@@ -177,8 +177,13 @@ async function failureOf(
   const match = { runId: request.runId, ...(operation && { operation }) };
   if (fault) fixture.simulator.addFaults([{ match, fault, times: 'always' }]);
   const outcome = await gateway.callModel(request, anOwner());
+  if (outcome.kind === 'parked') return bookedFailure(request); // a fault of its lane
   if (outcome.kind !== 'failed') throw new Error(`the call was not to be ${outcome.kind}`);
   return outcome.failure;
+}
+
+async function bookedFailure(request: ModelCallRequest): Promise<CallFailure> {
+  return (await fixture.ledgerRow(callIdOf(request))).failure as CallFailure;
 }
 
 const notByTheAnswer: Readonly<Record<string, () => Promise<void>>> = {

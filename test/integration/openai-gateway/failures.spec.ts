@@ -71,21 +71,6 @@ const refusals: [string, Fault, object][] = [
     { class: 'invalid_request', code: 'invalid_type', paid: 'no' },
   ],
   [
-    'a bad key',
-    { kind: 'status', status: 401, code: 'invalid_api_key', message: 'Incorrect key: sk-abc' },
-    { class: 'authorization', httpStatus: 401 },
-  ],
-  [
-    'an account without credit',
-    { kind: 'status', status: 429, code: 'insufficient_quota' },
-    { class: 'billing', httpStatus: 429 },
-  ],
-  [
-    'an unknown model',
-    { kind: 'status', status: 404, code: 'model_not_found' },
-    { class: 'configuration' },
-  ],
-  [
     'a prompt too long',
     { kind: 'status', status: 400, code: 'context_length_exceeded' },
     { class: 'too_large' },
@@ -202,7 +187,6 @@ describe('a response that ends badly inside a 200', () => {
   it.each([
     ['server_error', 'server_error'],
     ['rate_limit_exceeded', 'throttled'],
-    ['insufficient_quota', 'billing'],
     ['context_length_exceeded', 'too_large'],
     ['server_is_overloaded', 'overloaded'],
     ['invalid_prompt', 'policy'],

@@ -11,9 +11,12 @@ import {
   type GatewayTiming,
   type ModelCallRequest,
   OpenAiGateway,
+  type OutagePolicy,
   type PriceSettings,
+  type TellOutage,
   type WebhookOptions,
 } from '#libs/openai-gateway';
+import type { Metrics } from '#libs/metrics';
 import { Database, migrate, type Statement, type Tx } from '#libs/postgres';
 import { type Simulator, startSimulator } from '../../../dev/simulator/simulator.js';
 import { freshDatabase } from '../../support/stack.js';
@@ -36,6 +39,9 @@ export interface GatewayChanges {
   readonly accounts?: Pick<GatewayOptions, 'lacks' | 'accounts' | 'routes'>;
   readonly dayBudgets?: DayBudgets;
   readonly prices?: PriceSettings;
+  readonly outages?: Partial<OutagePolicy>;
+  readonly tellOutage?: TellOutage;
+  readonly metrics?: Metrics;
   /** Stands around a ledger statement, by its name: a moment to be paused in, or a lost answer. */
   readonly around?: Readonly<Record<string, (run: () => Promise<unknown>) => Promise<unknown>>>;
   /** Told when a transaction is committed. */

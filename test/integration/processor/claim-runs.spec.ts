@@ -222,6 +222,9 @@ describe('the cost of a claim', () => {
     expect({ few, many }).toMatchObject({ few: { claimed: 32 }, many: { claimed: 32 } });
     expect(many.buffers).toBeLessThan(few.buffers * 2 + 500);
     expect(many.ms).toBeLessThan(few.ms * 5 + 10);
+    const shut = await leastCostOfClaim(single, allShut);
+    expect(shut).toMatchObject({ claimed: 0 });
+    expect(shut.buffers).toBeLessThan(few.buffers);
   });
 });
 
@@ -234,21 +237,24 @@ interface Plan {
   readonly 'Execution Time': number;
 }
 
+const allOpen = `64, 10, '{}', false, '{}', '{}', '{}'`;
+const allShut = `64, 10, '{}', false, '{gpt-5.2}', '{NULL}', '{0}'`;
+
 /** The quickest of five: what a busy machine adds to one of them is not the statement's. */
-async function leastCostOfClaim(processor: SpecProcessor) {
+async function leastCostOfClaim(processor: SpecProcessor, lanes = allOpen) {
   const costs = [];
-  for (let n = 0; n < 5; n += 1) costs.push(await costOfClaim(processor));
+  for (let n = 0; n < 5; n += 1) costs.push(await costOfClaim(processor, lanes));
   return costs.reduce((least, cost) => (cost.ms < least.ms ? cost : least));
 }
 
 /** Of the claim's own statement, as it was prepared; nothing of it stays. */
-async function costOfClaim({ database }: SpecProcessor) {
+async function costOfClaim({ database }: SpecProcessor, lanes: string) {
   const undone = new Error('undone');
   const ids = Array.from({ length: 32 }, () => randomUUID());
   let plan: Plan | undefined;
   const explain = database.transaction(async (tx) => {
     const { rows } = await tx.query<{ 'QUERY PLAN': [Plan] }>(
-      `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE "processor.executions.claim" (32, 'x', 10000, 64, 10, '{${ids.join()}}', '{}', false, '{}', '{}')`,
+      `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE "processor.executions.claim" (32, 'x', 10000, '{${ids.join()}}', ${lanes})`,
     );
     plan = rows[0]!['QUERY PLAN'][0];
     throw undone;

@@ -11,6 +11,7 @@ import {
   decisionMessages,
   dispatchRefused,
   eventMessages,
+  opsMessages,
   runRequested,
   type DescribedMessage,
 } from './message-catalogue.js';
@@ -70,6 +71,14 @@ const events: readonly CarriedMessage[] = eventMessages.map((message) => ({
   message,
   headers: ['EventHeaders'],
   summary: message.meaning,
+}));
+
+const opsEvents: readonly CarriedMessage[] = opsMessages.map((message) => ({
+  id: message.name,
+  message,
+  headers: [],
+  summary: message.meaning,
+  key: '`gateway/<account>`, or `gateway/<account>/<model>`.',
 }));
 
 const decisions: readonly CarriedMessage[] = decisionMessages.map((message) => ({
@@ -149,6 +158,14 @@ const traffic: Readonly<Record<string, TopicTraffic>> = {
     carries: events,
     sentBy: ['processor'],
     receivedBy: [{ app: 'api', group: consumerGroups.projectRuns }],
+  },
+  [topics.opsEvents]: {
+    channel: 'opsEvents',
+    description:
+      'Facts about the system, for alerts: read with a group of your own. One for the whole fleet, not one per run; a message may come twice (drop by `ce_id`).',
+    carries: opsEvents,
+    sentBy: ['processor'],
+    receivedBy: [],
   },
 };
 

@@ -6,6 +6,9 @@ import {
   decisionTypeOf,
   DISPATCH_REFUSED,
   DispatchRefused,
+  opsEventClassOf,
+  opsEventNames,
+  opsTypeOf,
   REQUEST_RUN,
   RequestRun,
   RUN_COMMAND_REFUSED,
@@ -15,6 +18,7 @@ import {
   runEventNames,
   RunRequested,
   wireTypeOf,
+  type OpsEventName,
   type RunEventName,
 } from '#libs/contracts';
 import { decisionNames, type DecisionName } from '#libs/domain';
@@ -31,6 +35,8 @@ export interface DescribedMessage {
 
 const eventMeanings: Readonly<Record<RunEventName, string>> = {
   RunQueued: 'The run has to wait for a worker.',
+  RunWaiting:
+    'The run is queued, keeps its place, and nobody takes it up for now: an outage, a full lane, a pause. It goes on by itself.',
   RunStarted: 'A processor works on the run.',
   RunProgressed: 'Measured progress, at most once a second per run.',
   RunRetryScheduled: 'The run is not running now; it will be tried again at `nextAttemptAt`.',
@@ -49,6 +55,20 @@ export const eventMessages: readonly DescribedMessage[] = runEventNames.map((nam
   wireType: wireTypeOf(name),
   contract: runEventClassOf(name),
   meaning: eventMeanings[name],
+}));
+
+const opsMeanings: Readonly<Record<OpsEventName, string>> = {
+  GatewayLatched:
+    'No new call leaves for this account or model until it is released. Its runs wait and lose nothing. Page somebody: it may not pass by itself.',
+  GatewayReleased: 'Calls leave again, the first of them alone.',
+};
+
+/** Facts about the system, on a topic of their own. */
+export const opsMessages: readonly DescribedMessage[] = opsEventNames.map((name) => ({
+  name,
+  wireType: opsTypeOf(name),
+  contract: opsEventClassOf(name),
+  meaning: opsMeanings[name],
 }));
 
 /** On the work topics. */
@@ -109,6 +129,7 @@ export const allMessages: readonly DescribedMessage[] = [
   ...commandMessages,
   commandRefused,
   ...eventMessages,
+  ...opsMessages,
   runRequested,
   ...decisionMessages,
   dispatchRefused,

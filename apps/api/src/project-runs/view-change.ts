@@ -36,6 +36,8 @@ export function viewChangeOf(event: RunEvent): ViewChange {
   switch (event.name) {
     case 'RunQueued':
       return change;
+    case 'RunWaiting':
+      return { ...change, waiting: event.data.waiting };
     case 'RunStarted':
       return { ...change, started_at: occurredAt };
     case 'RunProgressed':

@@ -1,7 +1,16 @@
-/** Runs that have waited for a worker for over a second say so, once per wait: `RunQueued`. */
+/**
+ * Runs that have waited for a worker for over a second say so, once per wait: `RunQueued`, or `RunWaiting` with the reason where their
+ * lane is shut. Those that said they wait for a worker, and whose lane was shut after that, say so anew.
+ */
 import type { Outbox } from '#libs/messaging';
-import { statement, type Database } from '#libs/postgres';
-import { changeExecutions, unchanged, type ExecutionRow } from '../schema/index.js';
+import type { ShutLane } from '#libs/openai-gateway';
+import { statement, type Database, type Tx } from '#libs/postgres';
+import {
+  changeExecutions,
+  unchanged,
+  type ExecutionChange,
+  type ExecutionRow,
+} from '../schema/index.js';
 
 export class AnnounceWaitingStore {
   constructor(
@@ -10,17 +19,33 @@ export class AnnounceWaitingStore {
   ) {}
 
   /** @returns how many were announced */
-  async announce(limit: number): Promise<number> {
+  async announce(limit: number, shut: readonly ShutLane[] = []): Promise<number> {
     return this.database.transaction(async (tx) => {
-      const { rows } = await tx.query<ExecutionRow>(UNANNOUNCED, [limit]);
+      const { rows: fresh } = await tx.query<ExecutionRow>(UNANNOUNCED, [limit]);
+      const left = limit - fresh.length;
+      const rows = [...fresh, ...(shut.length > 0 ? await toldOtherwise(tx, left, shut) : [])];
       await changeExecutions(
         tx,
         this.outbox,
-        rows.map((row) => ({ ...unchanged(row), event: 'RunQueued' })),
+        rows.map((row) => announced(row, shut)),
       );
       return rows.length;
     });
   }
+}
+
+async function toldOtherwise(tx: Tx, limit: number, shut: readonly ShutLane[]) {
+  const models = shut.map(({ model }) => model);
+  const every = models.includes(null);
+  const { rows } = await tx.query<ExecutionRow>(TOLD_QUEUED, [limit, every ? null : models]);
+  return rows;
+}
+
+function announced(row: ExecutionRow, shut: readonly ShutLane[]): ExecutionChange {
+  const lane = shut.find(({ model }) => model === null || model === row.model);
+  const change = unchanged(row);
+  if (lane === undefined) return { ...change, event: 'RunQueued' };
+  return { ...change, event: 'RunWaiting', waitingFor: 'outage', because: lane.because };
 }
 
 /** A run that is ready but not due yet is still retrying to the eye: it is not announced. */
@@ -30,4 +55,12 @@ const UNANNOUNCED = statement(
    WHERE status = 'ready' AND NOT wait_announced AND ready_since < now() - interval '1 second'
      AND (next_attempt_at IS NULL OR next_attempt_at < now() - interval '1 second')
    ORDER BY ready_since LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED`,
+);
+
+/** Its index holds only such runs. */
+const TOLD_QUEUED = statement(
+  'processor.executions.told_queued',
+  `SELECT * FROM processor.executions
+   WHERE status = 'ready' AND wait_announced AND told_waiting_for IS NULL AND ($2::text[] IS NULL OR model = ANY($2::text[]))
+   LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED`,
 );

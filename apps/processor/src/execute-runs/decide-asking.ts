@@ -5,9 +5,10 @@
  * (Q1) An answer is mended at most once, an answer that was cut is asked for with the larger cap at most once, and the flex tier is
  *      left at most once: each is told from an earlier try. A redrive forgets them: it is a person's word to begin anew.
  * (Q2) A try that mends an answer, and fails for a reason that passes, is followed by one that mends the same answer.
+ * (Q3) A call that ran into a latched lane is made anew: it is parked until the lane is open.
  */
 import type { RetryPolicy } from '#libs/domain';
-import { flexIsFull, type CallFailure, type NewestCall } from '#libs/openai-gateway';
+import { flexIsFull, isLaneFault, type CallFailure, type NewestCall } from '#libs/openai-gateway';
 import { isRetryable } from './decide-outcome.js';
 
 /** One call of an item. */
@@ -50,7 +51,7 @@ export function decideFirst(
   if (endedWith === null) return { kind: 'ask', asking };
   const next = afterFailure(asking, endedWith, policy);
   if (next !== null) return { kind: 'ask', asking: next };
-  return isRetryable(endedWith, policy.retry)
+  return isRetryable(endedWith, policy.retry) || isLaneFault(endedWith.class) // (Q3)
     ? { kind: 'ask', asking: { ...asking, try: asking.try + 1 } } // (Q2)
     : { kind: 'failed', failure: endedWith };
 }

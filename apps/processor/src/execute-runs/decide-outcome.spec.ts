@@ -5,7 +5,7 @@ import type { ItemFailure, Pass } from './pass.js';
 
 const NOW = Date.UTC(2026, 0, 1);
 const run = { workflow: 'tender', deadline_at: null };
-const fresh: Standing = { attempt: 1, tries: 0, firstFailedAtMs: null };
+const fresh: Standing = { attempt: 1, tries: 0, firstFailedAtMs: null, lostToFaults: 0 };
 
 const aFailure = (
   failureClass: FailureClass,
@@ -43,6 +43,38 @@ describe('a pass that was not let through', () => {
     expect(decide({ kind: 'aborted', reason: 'deadline_passed' })).toMatchObject({
       kind: 'failed',
       failure: { class: 'deadline_exceeded', item: null, itemsFailed: null },
+    });
+  });
+});
+
+describe('a pass whose call could not be sent', () => {
+  const parked = (changes: Partial<Extract<Pass, { kind: 'parked' }>> = {}): Pass => ({
+    ...{ kind: 'parked', model: 'gpt-5.2', failures: [] },
+    parked: { reason: 'outage', because: 'no credit', untilMs: null },
+    ...changes,
+  });
+  const throttled = { reason: 'throttled', because: 'busy', untilMs: NOW + 7_000 } as const;
+
+  it('parks the run, which loses nothing, for as long as is known', () => {
+    const tried = { ...fresh, attempt: 2 };
+    const common = { kind: 'parked', attempt: 2, model: 'gpt-5.2' };
+    const outage = { reason: 'outage', because: 'no credit', delayMs: null };
+    expect(decide(parked(), tried)).toEqual({ ...common, ...outage });
+    const busy = { reason: 'throttled', because: 'busy', delayMs: 7_000 };
+    expect(decide(parked({ parked: throttled }), tried)).toEqual({ ...common, ...busy });
+  });
+
+  it('gives back the attempts that the same outage has cost this claim', () => {
+    const tried = { ...fresh, attempt: 4, tries: 2, lostToFaults: 2 };
+    expect(decide(parked(), tried)).toMatchObject({ attempt: 2 });
+    expect(decide(parked({ parked: throttled }), tried)).toMatchObject({ attempt: 4 });
+  });
+
+  it('excuses what failed beside it where it is an outage, and only there', () => {
+    const failures = [aFailure('server_error', 3)];
+    expect(decide(parked({ failures }))).toMatchObject({ kind: 'parked', attempt: 1 });
+    expect(decide(parked({ failures, parked: throttled }))).toMatchObject({
+      ...{ kind: 'wait_here', attempt: 2, failure: { class: 'server_error', item: 3 } },
     });
   });
 });
@@ -126,7 +158,7 @@ describe('a pass with failed items', () => {
   });
 
   it('says why it stopped, and after what', () => {
-    const used = { attempt: 5, tries: 4, firstFailedAtMs: NOW - 60_000 };
+    const used = { ...fresh, attempt: 5, tries: 4, firstFailedAtMs: NOW - 60_000 };
     expect(decide(failedWith(aFailure('timeout')), used)).toMatchObject({
       kind: 'needs_review',
       failure: {

@@ -18,6 +18,8 @@ export interface Standing {
   /** Failures before this pass. */
   readonly tries: number;
   readonly firstFailedAtMs: number | null;
+  /** Attempts that this claim has lost to faults that a breaker may open on. */
+  readonly lostToFaults: number;
 }
 
 /** What a decision looks at of the run itself. */
@@ -48,7 +50,26 @@ export function decideOutcome(
       return afterAbort(pass.reason, run);
     case 'failed':
       return afterFailure(pass.failures, run, standing, policy, now, random);
+    case 'parked':
+      return afterParking(pass, run, standing, policy, now, random);
   }
+}
+
+/** An outage excuses what failed beside it, and before it under this claim. A wait does not: failures have their own bounds. */
+function afterParking(
+  { parked, model, failures: [first, ...rest] }: Extract<Pass, { kind: 'parked' }>,
+  run: PolicyFacts,
+  standing: Standing,
+  policy: RetryPolicy,
+  now: number,
+  random: number,
+): Decided {
+  const { reason, because, untilMs } = parked;
+  const isOutage = reason === 'outage';
+  if (first && !isOutage) return afterFailure([first, ...rest], run, standing, policy, now, random);
+  const attempt = isOutage ? standing.attempt - standing.lostToFaults : standing.attempt;
+  const delayMs = untilMs === null ? null : Math.max(0, untilMs - now);
+  return { kind: 'parked', reason, because, delayMs, attempt, model };
 }
 
 function afterAbort(

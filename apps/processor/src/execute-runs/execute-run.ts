@@ -11,6 +11,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { defaultRetryPolicy, type RetryPolicy } from '#libs/domain';
+import { isGivenBack } from '#libs/openai-gateway';
 import { pauseAt } from '#libs/pause-points';
 import { aboutRun } from '../schema/index.js';
 import { abortAtDeadline } from './abort-at-deadline.js';
@@ -143,6 +144,9 @@ async function waitHere(
     attempt: outcome.attempt,
     tries: standing.tries + 1,
     firstFailedAtMs: standing.firstFailedAtMs ?? tools.nowMs(),
+    lostToFaults:
+      standing.lostToFaults +
+      (isGivenBack(outcome.failure.class) ? outcome.attempt - standing.attempt : 0),
   };
 }
 
@@ -157,5 +161,6 @@ function standingOf({ claim: { run } }: Lease): Standing {
     attempt: run.attempt,
     tries: run.tries,
     firstFailedAtMs: run.first_failed_at?.getTime() ?? null,
+    lostToFaults: 0,
   };
 }

@@ -13,7 +13,10 @@ import type { RunMovesStore } from './run-moves.store.js';
 export interface ExecuteTools {
   readonly workflows: WorkflowCatalogue;
   readonly contents: ContentStore;
-  readonly gateway: Pick<OpenAiGateway, 'callModel' | 'closeCalls' | 'offTheWire' | 'rooms'>;
+  readonly gateway: Pick<
+    OpenAiGateway,
+    'callModel' | 'closeCalls' | 'offTheWire' | 'room' | 'rooms'
+  >;
   /** For reading the call ledger. */
   readonly database: Database;
   readonly checkPoints: CheckPointsStore;

@@ -1,4 +1,5 @@
 import type { RetryWaitReason, RunFailure, RunProgress } from '#libs/domain';
+import type { ParkedCall } from '#libs/openai-gateway';
 
 /** What the owner of a run has to write down: how it goes on, or how it ended. */
 export type Outcome =
@@ -41,5 +42,19 @@ export type FinalOutcome =
   | { readonly kind: 'failed'; readonly failure: RunFailure }
   /** On request; its calls are closed. */
   | { readonly kind: 'cancelled' }
+  | ParkedRun
   /** Given back unfinished: shutdown. The attempt is not used up. */
   | { readonly kind: 'released' };
+
+/** Given back because its next call cannot be sent for now: it keeps its place, and waits with the lane of that call. */
+export interface ParkedRun {
+  readonly kind: 'parked';
+  readonly reason: ParkedCall['reason'];
+  readonly because: string;
+  /** null: until its lane takes calls again. */
+  readonly delayMs: number | null;
+  /** Those that an outage used up are given back. */
+  readonly attempt: number;
+  /** Of the call. */
+  readonly model: string;
+}

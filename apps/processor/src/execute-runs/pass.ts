@@ -1,4 +1,4 @@
-import type { CallFailure } from '#libs/openai-gateway';
+import type { CallFailure, ParkedCall } from '#libs/openai-gateway';
 import type { FailureClass } from '#libs/domain';
 import { WorkAbortedError, type AbortReason, type Lease } from './keeper.js';
 
@@ -6,7 +6,18 @@ import { WorkAbortedError, type AbortReason, type Lease } from './keeper.js';
 export type Pass =
   | { readonly kind: 'finished'; readonly result: FinishedResult }
   | { readonly kind: 'failed'; readonly failures: readonly [ItemFailure, ...ItemFailure[]] }
+  | ParkedPass
   | { readonly kind: 'aborted'; readonly reason: AbortReason };
+
+/** A call of it cannot be sent for now. */
+export interface ParkedPass {
+  readonly kind: 'parked';
+  readonly parked: ParkedCall;
+  /** Of the call. */
+  readonly model: string;
+  /** Of other items. */
+  readonly failures: readonly ItemFailure[];
+}
 
 /** How one step ended. */
 export type StepPass = Exclude<Pass, { kind: 'finished' }> | { readonly kind: 'step_done' };

@@ -12,6 +12,7 @@
  *      put otherwise (decide-asking.ts). It is a call like any other: a `try` of its own in the ledger.
  * (M6) A call turns out cheaper than the most that it may cost. What the budget did not cover while other items were on their way
  *      is tried once more, one after the other, when these are settled; what it does not cover then waits for a person.
+ * (M7) A call that cannot be sent for now parks the run once every other item has come to its end: nothing of it is open then.
  */
 import { defaultRetryPolicy, parseUsd } from '#libs/domain';
 import {
@@ -22,6 +23,7 @@ import {
   type CompletedCall,
   type ModelCallRequest,
   type NewestCall,
+  type ParkedCall,
 } from '#libs/openai-gateway';
 import { pauseAt } from '#libs/pause-points';
 import type { ExecutionRow } from '../schema/index.js';
@@ -62,11 +64,20 @@ type CallEnd =
   | { readonly kind: 'done' }
   | { readonly kind: 'broken'; readonly call: CompletedCall; readonly answer: BrokenAnswer }
   | { readonly kind: 'failed'; readonly failure: CallFailure }
+  | ParkedEnd
   | { readonly kind: 'aborted'; readonly reason: AbortReason };
+
+interface ParkedEnd {
+  readonly kind: 'parked';
+  readonly parked: ParkedCall;
+  /** Of the call. */
+  readonly model: string;
+}
 
 type UnitEnd =
   | { readonly kind: 'done' }
   | { readonly kind: 'failed'; readonly failure: ItemFailure }
+  | ParkedEnd
   | { readonly kind: 'aborted'; readonly reason: AbortReason };
 
 export async function runModelStep(
@@ -192,6 +203,7 @@ function nextAsking(end: CallEnd, asking: Asking, policy: AskingPolicy): Asking 
     case 'failed':
       return afterFailure(asking, end.failure, policy);
     case 'done':
+    case 'parked':
     case 'aborted':
       return null;
   }
@@ -272,8 +284,7 @@ async function callOnce(
       lease.abort('cancel_requested');
       return abortedBy(lease);
     case 'parked':
-      lease.abort('released');
-      return abortedBy(lease);
+      return { kind: 'parked', parked: outcome, model: request.model };
     case 'aborted':
       return abortedBy(lease);
   }
@@ -324,6 +335,7 @@ function unitEndOf(end: CallEnd, step: string, item: number | null): UnitEnd {
     case 'failed':
       return { kind: 'failed', failure: itemFailureOf(end.failure, step, item) };
     case 'done':
+    case 'parked':
     case 'aborted':
       return end;
   }
@@ -346,7 +358,18 @@ function passOf(ends: readonly UnitEnd[]): StepPass {
   const aborted = ends.find((end) => end.kind === 'aborted');
   if (aborted) return aborted;
   const [first, ...rest] = ends.flatMap((end) => (end.kind === 'failed' ? [end.failure] : []));
+  const parked = longestParked(ends.filter((end) => end.kind === 'parked'));
+  if (parked) return { ...parked, failures: first ? [first, ...rest] : [] };
   return first ? { kind: 'failed', failures: [first, ...rest] } : { kind: 'step_done' };
+}
+
+/** Nobody knows when: that is the longest. */
+function longestParked(ends: readonly ParkedEnd[]) {
+  const untilMs = ({ parked }: ParkedEnd) => parked.untilMs ?? Infinity;
+  return ends.reduce<ParkedEnd | undefined>(
+    (longest, end) => (longest && untilMs(longest) >= untilMs(end) ? longest : end),
+    undefined,
+  );
 }
 
 /** Like Promise.all over `items.map(work)`, with at most `bound` in flight; results in order. A rejection rises at the end. */

@@ -166,6 +166,16 @@ function changeOf(row: Standpoint, fence: bigint, outcome: Outcome): ExecutionCh
       };
     case 'cancelled':
       return { ...base, to: 'cancelled', event: 'RunCancelled' };
+    case 'parked':
+      return {
+        ...base,
+        ...{ to: 'ready', endedAs: 'parked', event: 'RunWaiting', lostLeases: 0 },
+        attempt: outcome.attempt,
+        delayMs: outcome.delayMs,
+        waitingFor: outcome.reason,
+        because: outcome.because,
+        model: outcome.model,
+      };
     case 'released':
       return { ...base, to: 'ready', endedAs: 'released' };
   }

@@ -43,6 +43,8 @@ export class RunSlots {
   /** The last claim found something. */
   private moreMayWait = true;
   private guestsSoughtAtMs = -Infinity;
+  /** Some lane had little room: what was claimed of it has to get to its calls before there is more to say. */
+  private isComingBack = false;
 
   constructor(private readonly options: RunSlotsOptions) {}
 
@@ -88,7 +90,7 @@ export class RunSlots {
         log.warn({ error }, 'claiming failed; trying again');
       }
       const isFull = freeSlots(slots, this.working.size).guestsOnly;
-      if (isFull || claimed === 0)
+      if (isFull || claimed === 0 || this.isComingBack)
         await this.untilWoken(POLL_MS, signal); // (R2)
       else if (claimed < Math.min(wanted, MAX_CLAIM)) await this.untilWoken(LOOK_AGAIN_MS, signal); // (R3)
     }
@@ -101,9 +103,11 @@ export class RunSlots {
     const inHand = [...this.working.values()].map(({ run }) => run);
     const room = claimRoom(inHand, guestsOnly, tools.gateway.rooms()); // (R5)
     const sentAtMs = performance.now();
-    const claims = await store.claim(free, room);
+    const lanes = tools.gateway.room();
+    const claims = await store.claim(free, room, lanes);
     const isShort = [...room.runsByModel.values()].some((runs) => runs < free);
     if (!guestsOnly) this.moreMayWait = claims.length > 0 || isShort;
+    this.isComingBack = [lanes.inAll ?? 0, ...lanes.byModel.values()].some((each) => each > 0);
     for (const claim of claims) this.work(claim, sentAtMs);
     tools.metrics.add('holdfast_runs_claimed_total', {}, claims.length);
     return claims.length;

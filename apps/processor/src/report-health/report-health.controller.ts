@@ -98,9 +98,14 @@ export class ReportHealthController {
     const waiting = this.gateway.pools().reduce((sum, pool) => sum + pool.waiting, 0);
     const facts = { answeredAgoMs, waiting };
     const indicator = this.indicators.check('openai');
-    return problem === null
+    const latched = this.gateway.latches().map(({ account, model, class: failed, latchedAt }) => ({
+      ...{ lane: model === null ? account : `${account}/${model}`, class: failed },
+      since: latchedAt.toISOString(),
+    }));
+    const message = latched.length > 0 ? latchedWords(latched) : problem;
+    return message === null
       ? indicator.up(facts)
-      : indicator.degraded({ message: problem, ...facts });
+      : indicator.degraded({ message, ...facts, latched });
   }
 
   private async publishing() {
@@ -123,6 +128,11 @@ export class ReportHealthController {
       ? indicator.up(facts)
       : indicator.degraded({ message: problem, ...facts });
   }
+}
+
+function latchedWords(latched: readonly { lane: string; class: string; since: string }[]): string {
+  const each = latched.map((one) => `${one.lane} (${one.class}) since ${one.since}`);
+  return `latched: ${each.join(', ')}: its runs wait until it is released`;
 }
 
 function notAssignedYet(consumer: KafkaTransportStrategy): string | null {

@@ -43,6 +43,12 @@ export class ReportMetricsModule {
       holdfast_run_slots: [{ labels: {}, value: slots.size }],
     }));
     reportPools(metrics, gateway);
+    metrics.readFrom('lanes', ['holdfast_lanes_shut'], () => ({
+      holdfast_lanes_shut: gateway.shutLanes().map(({ model, untilMs }) => ({
+        labels: { model: model ?? 'all', because: untilMs === null ? 'latch' : 'breaker' },
+        value: 1,
+      })),
+    }));
     const store = new WaitingRunsStore(database);
     reportWaitingRuns(
       metrics,

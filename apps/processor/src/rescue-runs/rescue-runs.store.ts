@@ -6,11 +6,20 @@
  * (V2) A retry that is overdue on its row: its message is late or lost. It is admitted directly; should the message still
  *      come, it finds another state or dispatch.
  * (V3) A run that cannot be rescued, because what would have to be told of it cannot be told, does not keep the others from it.
+ * (V4) A run whose deadline passes while it is ready ends then: its lane may be shut, and nobody claims it. One that is begun is
+ *      left to whoever claims it, since calls of it may be open, unless it is parked.
  */
 import type { Outbox } from '#libs/messaging';
 import { runsWithOpenCalls } from '#libs/openai-gateway';
 import { isRowRejection, statement, type Database } from '#libs/postgres';
-import { changeExecutions, runsWithOpenEffects, type ExecutionRow } from '../schema/index.js';
+import {
+  changeExecutions,
+  ownFailure,
+  runsWithOpenEffects,
+  unchanged,
+  type ExecutionChange,
+  type ExecutionRow,
+} from '../schema/index.js';
 import { decideRescue } from './decide-rescue.js';
 
 const MAX_RUNS = 100;
@@ -58,12 +67,40 @@ export class RescueRunsStore {
     });
   }
 
+  /** @returns how many have ended (V4) */
+  async endLate(): Promise<number> {
+    return this.database.transaction(async (tx) => {
+      const { rows } = await tx.query<ExecutionRow>(LATE, [MAX_RUNS]);
+      await changeExecutions(tx, this.outbox, rows.map(endedLate));
+      return rows.length;
+    });
+  }
+
   /** @returns how many were admitted (V2) */
   async admitOverdue(overdueMs: number): Promise<number> {
     const { rowCount } = await this.database.query(ADMIT_OVERDUE, [overdueMs, MAX_RUNS]);
     return rowCount;
   }
 }
+
+function endedLate(row: ExecutionRow): ExecutionChange {
+  const failure = ownFailure(DEADLINE_PASSED, row.workflow);
+  return { ...unchanged(row), to: 'failed', event: 'RunFailed', tries: row.tries + 1, failure };
+}
+
+const DEADLINE_PASSED = {
+  class: 'deadline_exceeded',
+  code: 'deadline_exceeded',
+  message: 'the deadline that the caller gave has passed while the run waited',
+} as const;
+
+const LATE = statement(
+  'processor.executions.late',
+  `SELECT * FROM processor.executions
+   WHERE status = 'ready' AND deadline_at IS NOT NULL AND deadline_at < now() AND (fence = 0 OR parked)
+     AND NOT cancel_requested
+   ORDER BY run_id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED`,
+);
 
 type OnRefused = (runId: string, error: unknown) => void;
 

@@ -10,6 +10,8 @@ const RESCUE_EVERY_MS = 2_000;
 /** Past this the retry's own message is not waited for any longer. */
 const RETRY_OVERDUE_MS = 4_000;
 
+const LATE = { outcome: 'failed', class: 'deadline_exceeded' } as const;
+
 export class Rescuer {
   private readonly stopping = new AbortController();
   private running: Promise<void> = Promise.resolve();
@@ -58,9 +60,11 @@ export class Rescuer {
     const overdue = await this.store.admitOverdue(RETRY_OVERDUE_MS);
     if (overdue > 0)
       this.log.warn({ runs: overdue }, 'retries overdue; admitted without their message');
+    const late = await this.store.endLate();
+    this.metrics.add('holdfast_run_outcomes_total', LATE, late);
     this.metrics.add('holdfast_rescues_total', { kind: 'lease_expired' }, expired.length);
     this.metrics.add('holdfast_rescues_total', { kind: 'retry_overdue' }, overdue);
     this.rescued += expired.length + overdue;
-    if (expired.length + overdue > 0) this.onRescued();
+    if (expired.length + overdue + late > 0) this.onRescued();
   }
 }

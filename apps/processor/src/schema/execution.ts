@@ -39,6 +39,9 @@ export interface ExecutionRow {
   /** What it says that the run waits for. */
   readonly told_waiting_for: WaitingReason | null;
   readonly told_waiting_until: Date | null;
+  readonly told_waiting_because: string | null;
+  /** Given back because its call could not be sent for now: no call of it is open, and it waits with its lane. */
+  readonly parked: boolean;
   readonly owner: string | null;
   readonly fence: bigint;
   readonly lost_leases: number;

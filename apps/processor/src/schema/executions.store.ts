@@ -47,7 +47,7 @@ export interface ExecutionChange {
   readonly fence: bigint;
   readonly to: ExecutionStatus;
   /** What the attempt is said to have ended with, where `to` does not tell; null: `to`. */
-  readonly endedAs: 'lease_lost' | 'released' | null;
+  readonly endedAs: 'lease_lost' | 'released' | 'parked' | null;
   /** What it is called; null: nothing to tell. */
   readonly event: RunChangeEvent | null;
   readonly attempt: number;
@@ -58,6 +58,10 @@ export interface ExecutionChange {
   /** Until the next attempt, by the database's clock; null: none is due. */
   readonly delayMs: number | null;
   readonly waitingFor: WaitingReason | null;
+  /** The same in words for people; null where the reason says enough. */
+  readonly because: string | null;
+  /** The lane that it waits in from now on, with the place that it has by `seq`; null: the same. */
+  readonly model: string | null;
   readonly failure: RunFailure | null;
   /** null keeps what is there. */
   readonly progress: RunProgress | null;
@@ -91,6 +95,8 @@ export function unchanged(row: Standpoint): ExecutionChange {
     dispatch: 'same',
     delayMs: null,
     waitingFor: null,
+    because: null,
+    model: null,
     failure: null,
     progress: null,
     result: null,
@@ -271,7 +277,10 @@ function messagesOf(
 /** As the newest event says it. */
 export function toldWaiting(row: ExecutionRow): Waiting | null {
   const { told_waiting_for: reason, told_waiting_until: until } = row;
-  return reason && { reason, until: until?.toISOString() ?? null };
+  const { told_waiting_because: because } = row;
+  return (
+    reason && { reason, until: until?.toISOString() ?? null, ...(because !== null && { because }) }
+  );
 }
 
 function columnsOf(changes: readonly ExecutionChange[]): unknown[] {
@@ -297,6 +306,8 @@ function columnsOf(changes: readonly ExecutionChange[]): unknown[] {
     newest.map((event) => event?.id ?? null),
     column((change) => change.waitingFor),
     column((change) => change.endedAs ?? change.to),
+    column((change) => change.because),
+    column((change) => change.model),
   ];
 }
 
@@ -321,10 +332,10 @@ const CHANGE = statement(
   `WITH c AS MATERIALIZED (
      SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::int[], $6::int[], $7::int[], $8::int[],
                           $9::bool[], $10::float8[], $11::json[], $12::json[], $13::text[], $14::bool[], $15::bool[],
-                          $16::text[], $17::uuid[], $18::text[], $19::text[])
+                          $16::text[], $17::uuid[], $18::text[], $19::text[], $20::text[], $21::text[])
        AS c (run_id, from_status, fence, to_status, events, attempt, tries, lost_leases, count_dispatch,
              delay_ms, failure, progress, result_ref, request_cancel, start_afresh, newest_event, newest_event_id, waiting_for,
-             ended_as)
+             ended_as, because, model)
    ), changed AS (
      UPDATE processor.executions e
      SET status = c.to_status,
@@ -334,7 +345,10 @@ const CHANGE = statement(
          lost_leases = c.lost_leases,
          dispatch = e.dispatch + c.count_dispatch::int,
          hop = CASE WHEN c.count_dispatch THEN 0 ELSE e.hop END,
-         first_failed_at = CASE WHEN c.start_afresh THEN NULL
+         model = coalesce(c.model, e.model),
+         parked = c.to_status = 'ready'
+                  AND (c.ended_as = 'parked' OR (e.status = 'ready' AND e.parked AND NOT c.request_cancel)),
+         first_failed_at = CASE WHEN c.start_afresh OR (c.ended_as = 'parked' AND c.waiting_for = 'outage') THEN NULL
                                 WHEN c.failure IS NOT NULL THEN coalesce(e.first_failed_at, now()) ELSE e.first_failed_at END,
          next_attempt_at = CASE WHEN c.to_status IN ('retrying', 'ready')
                                 THEN now() + make_interval(secs => c.delay_ms / 1000.0) END,
@@ -354,9 +368,14 @@ const CHANGE = statement(
          told_waiting_for = CASE WHEN c.newest_event IS NULL THEN e.told_waiting_for ELSE c.waiting_for END,
          told_waiting_until = CASE WHEN c.newest_event IS NULL THEN e.told_waiting_until
                                    WHEN c.waiting_for IS NOT NULL THEN now() + make_interval(secs => c.delay_ms / 1000.0) END,
+         told_waiting_because = CASE WHEN c.newest_event IS NULL THEN e.told_waiting_because ELSE c.because END,
          ended_at = CASE WHEN c.to_status IN ('completed', 'failed', 'cancelled') THEN now() END
      FROM c WHERE e.run_id = c.run_id AND e.status = c.from_status AND e.fence = c.fence
      RETURNING e.*
+   ), lane AS (
+     INSERT INTO processor.lanes (tenant, model)
+     SELECT DISTINCT changed.tenant, changed.model FROM c JOIN changed USING (run_id) WHERE c.model IS NOT NULL ORDER BY 1, 2
+     ON CONFLICT DO NOTHING
    ), ended AS (
      UPDATE processor.attempts a SET ended_at = now(), outcome = c.ended_as, failure = c.failure
      FROM c JOIN changed USING (run_id)
@@ -370,7 +389,7 @@ const COUNT_EVENTS = statement(
   'processor.executions.count_events',
   `UPDATE processor.executions e
    SET version = e.version + c.events, newest_event = c.newest_event, newest_event_id = c.newest_event_id,
-       newest_event_at = now(), told_waiting_for = NULL, told_waiting_until = NULL
+       newest_event_at = now(), told_waiting_for = NULL, told_waiting_until = NULL, told_waiting_because = NULL
    FROM unnest($1::uuid[], $2::int[], $3::text[], $4::uuid[]) AS c (run_id, events, newest_event, newest_event_id)
    WHERE e.run_id = c.run_id RETURNING e.*, now() AS now`,
 );

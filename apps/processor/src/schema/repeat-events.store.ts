@@ -80,6 +80,7 @@ function asTold(row: ToldRow & { readonly newest_event: RunChangeEvent }): Execu
 
 const statusTold: Readonly<Record<RunChangeEvent, ExecutionStatus>> = {
   RunQueued: 'ready',
+  RunWaiting: 'ready',
   RunStarted: 'running',
   RunProgressed: 'running',
   RunRetryScheduled: 'retrying',

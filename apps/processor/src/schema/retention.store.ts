@@ -10,7 +10,7 @@
  */
 import type { ContentStore, NeededUntil } from '#libs/content';
 import { parkedRemover } from '#libs/messaging';
-import { forgetOutputs, removeCalls, removeDayBudgets } from '#libs/openai-gateway';
+import { forgetOutputs, removeCalls, removeDayBudgets, removeLatches } from '#libs/openai-gateway';
 import { statement, type Database, type Retention } from '#libs/postgres';
 import type { Keep } from '#libs/process';
 import { forgetEffects, removeEffects } from './effects.store.js';
@@ -73,6 +73,13 @@ export const processorRetention: readonly Retention<ProcessorStores, Keep>[] = [
     keptFor: 'runsMs',
     remove: async ({ database }, keepMs, maxRows) =>
       (await database.query(REMOVE_WEBHOOKS, [keepMs, maxRows])).rowCount,
+  },
+  {
+    kind: 'goes',
+    tables: ['processor.latches'],
+    what: 'latches, from when they were released; those that are held stay',
+    keptFor: 'runsMs',
+    remove: ({ database }, keepMs, maxRows) => removeLatches(database, keepMs, maxRows),
   },
   {
     kind: 'goes',

@@ -67,6 +67,8 @@ const row: ExecutionRow = {
   newest_event_at: NOW,
   told_waiting_for: 'throttled',
   told_waiting_until: at(31_000),
+  told_waiting_because: null,
+  parked: false,
   owner: null,
   fence: 6n,
   lost_leases: 0,
@@ -120,6 +122,7 @@ const lastFailure = {
 describe('an event of a run', () => {
   const names: readonly [RunChangeEvent, ExecutionRow['status'], string][] = [
     ['RunQueued', 'ready', 'queued'],
+    ['RunWaiting', 'ready', 'queued'],
     ['RunStarted', 'running', 'running'],
     ['RunProgressed', 'running', 'running'],
     ['RunRetryScheduled', 'retrying', 'retrying'],

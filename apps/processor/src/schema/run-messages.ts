@@ -166,6 +166,8 @@ function specificsOf(
     case 'RunQueued':
     case 'RunStarted':
       return {};
+    case 'RunWaiting':
+      return { waiting: present(waiting, name) } satisfies Specifics<'RunWaiting'>;
     case 'RunProgressed':
       return {
         progress: present(row.progress, name),

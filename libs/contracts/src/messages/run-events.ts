@@ -36,6 +36,11 @@ export class WaitingPart implements Waiting {
   @IsOptional()
   @IsISO8601()
   until!: string | null;
+
+  /** Why, in words for people, where the reason alone does not say it. */
+  @IsOptional()
+  @IsString()
+  because?: string | null;
 }
 
 export class ProgressPart implements RunProgress {
@@ -180,6 +185,13 @@ export class SpendingEvent extends RunEventBase {
 /** The run has to wait for a worker. */
 export class RunQueued extends RunEventBase {}
 
+/** It is queued, keeps its place, and nobody takes it up for now: its lane has an outage, is throttled or paused. */
+export class RunWaiting extends RunEventBase {
+  @ValidateNested()
+  @Type(() => WaitingPart)
+  waiting!: WaitingPart;
+}
+
 /** A processor works on it. */
 export class RunStarted extends RunEventBase {}
 
@@ -274,6 +286,7 @@ export class RunDecisionRefused extends RunEventBase {
 
 const eventClasses = {
   RunQueued,
+  RunWaiting,
   RunStarted,
   RunProgressed,
   RunRetryScheduled,
@@ -301,6 +314,7 @@ export type RunEvent = {
 
 const wireTypes: Readonly<Record<RunEventName, string>> = {
   RunQueued: 'dev.holdfast.run.queued.v1',
+  RunWaiting: 'dev.holdfast.run.waiting.v1',
   RunStarted: 'dev.holdfast.run.started.v1',
   RunProgressed: 'dev.holdfast.run.progressed.v1',
   RunRetryScheduled: 'dev.holdfast.run.retry-scheduled.v1',

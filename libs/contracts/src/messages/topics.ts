@@ -1,6 +1,6 @@
 import { retryTiers, type RetryTier } from '#libs/domain';
 
-/** Logical topic names; the deployment's prefix is added by `libs/messaging`. All but those of commands are keyed by run id. */
+/** Logical topic names; the deployment's prefix is added by `libs/messaging`. All but those of commands and of the system are keyed by run id. */
 export const topics = {
   /** What services ask for over Kafka instead of HTTP; keyed by whatever keeps one action's commands in order. */
   runCommands: 'holdfast.run.commands.v1',
@@ -12,6 +12,8 @@ export const topics = {
   runRequestedDeadLetters: 'holdfast.run.requested.v1.dlt',
   /** Facts about runs. */
   runEvents: 'holdfast.run.events.v1',
+  /** Facts about the system; keyed by what they are about. */
+  opsEvents: 'holdfast.ops.events.v1',
 } as const;
 
 /** The same work, not before its time. */
@@ -46,6 +48,8 @@ export function topicDefinitions(partitions = 12): readonly TopicDefinition[] {
     })),
     { name: topics.runRequestedDeadLetters, partitions, retentionMs: 30 * DAY_MS },
     { name: topics.runEvents, partitions, retentionMs: 7 * DAY_MS },
+    // Few, and read by people: one partition keeps them in order.
+    { name: topics.opsEvents, partitions: 1, retentionMs: 30 * DAY_MS },
   ];
 }
 

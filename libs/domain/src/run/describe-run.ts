@@ -52,7 +52,12 @@ function describePending(decision: DecisionName): string {
 
 function describeQueued(waiting: Waiting | null): string {
   if (waiting?.reason === 'outage') {
-    return 'Queued: the AI service has an outage. The run keeps its place and goes on by itself.';
+    const why = waiting.because ?? 'the AI service has an outage';
+    return `Queued: ${why}. The run keeps its place and goes on by itself.`;
+  }
+  if (waiting?.reason === 'throttled') {
+    const why = waiting.because ?? 'the AI service is busy';
+    return `Queued: ${why}. The run keeps its place and goes on by itself.`;
   }
   if (waiting?.reason === 'paused')
     return 'Queued: paused by an operator. The run keeps its place.';

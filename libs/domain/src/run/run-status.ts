@@ -30,6 +30,8 @@ export interface Waiting {
   readonly reason: WaitingReason;
   /** ISO 8601 instant at which the wait ends; null where nobody knows. */
   readonly until: string | null;
+  /** Why, in words for people, where the reason alone does not say it: "the AI service refused our credentials". */
+  readonly because?: string | null;
 }
 
 /** Measured progress. Items are null outside `map` steps. */

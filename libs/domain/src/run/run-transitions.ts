@@ -46,6 +46,7 @@ const table: readonly Row[] = [
   ['queued', 'has_to_wait', 'queued', 'RunQueued', 'processor'],
   ['queued', 'lane_paused', 'queued', 'RunWaiting', 'processor'],
   ['queued', 'claimed', 'running', 'RunStarted', 'processor'],
+  ['queued', 'deadline_passed', 'failed', 'RunFailed', 'rescuer'],
   ['queued', 'not_workable', 'needs_review', 'RunNeedsReview', 'processor'],
   ['queued', 'cancelled', 'cancelled', 'RunCancelled', 'caller'],
 

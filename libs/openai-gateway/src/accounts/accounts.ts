@@ -73,6 +73,16 @@ export class Accounts {
     await Promise.all([...this.#accounts.values()].map(({ endpoint }) => endpoint.close()));
   }
 
+  get hasSeveral(): boolean {
+    return this.#accounts.size > 1;
+  }
+
+  /** Of these models, and of those that the settings route. */
+  routesOf(models: Iterable<string>): ReadonlyMap<string, readonly string[]> {
+    const all = new Set([...models, ...this.routes.keys()]);
+    return new Map([...all].map((model) => [model, this.#routeOf(model)]));
+  }
+
   #routeOf(model: string): readonly string[] {
     return this.routes.get(model) ?? [DEFAULT_ACCOUNT];
   }

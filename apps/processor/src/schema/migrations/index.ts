@@ -8,6 +8,7 @@ import { DropReferences1795600100000 } from './1795600100000-drop-references.js'
 import { CreateEffects1795640100000 } from './1795640100000-create-effects.js';
 import { RememberNewestEvent1795643100000 } from './1795643100000-remember-newest-event.js';
 import { CreateWebhooks1795646100000 } from './1795646100000-create-webhooks.js';
+import { ParkRuns1795700210000 } from './1795700210000-park-runs.js';
 
 /** For `migrate({ schema: 'processor', migrations: processorMigrations })`: the gateway keeps its ledger beside our tables. */
 export const processorMigrations = [
@@ -21,4 +22,5 @@ export const processorMigrations = [
   CreateEffects1795640100000,
   RememberNewestEvent1795643100000,
   CreateWebhooks1795646100000,
+  ParkRuns1795700210000,
 ];

@@ -1,0 +1,15 @@
+/** What a failed call says of its lane. Pure. */
+import type { FailureClass } from '#libs/domain';
+
+/** Classes that say nothing about one call and everything about the account, or about the model on it. */
+export type LaneFaultClass = 'billing' | 'authorization' | 'configuration';
+
+/** Whether no other call of its lane would fare better, until somebody mends it. */
+export function isLaneFault(failed: FailureClass): failed is LaneFaultClass {
+  return failed === 'billing' || failed === 'authorization' || failed === 'configuration';
+}
+
+/** A call that surely cost nothing is given back where the breaker has opened on it: its run loses no attempt. */
+export function isGivenBack(failed: FailureClass): boolean {
+  return failed === 'not_sent' || failed === 'server_error';
+}

@@ -1,0 +1,230 @@
+/**
+ * How the gateway sits an outage out: latches that every process knows, probes, release, the breaker, the way back.
+ * Real: Postgres, HTTP, the openai SDK, undici. Stands in: OpenAI (dev/simulator). Several gateways over one database play several
+ * processors.
+ */
+import { createServer, type AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { failureRules } from '#libs/domain';
+import type { OpenAiGateway, OutageFact, OutagePolicy } from '#libs/openai-gateway';
+import type { Fault } from '../../../dev/simulator/faults.js';
+import {
+  anOwner,
+  aRequest,
+  type GatewayFixture,
+  startGatewayFixture,
+  until,
+} from './gateway-fixture.js';
+
+/** Probes come only where a spec is about them. */
+const quick: Partial<OutagePolicy> = { refreshMs: 50, stepMs: 100, firstProbeMs: 600_000 };
+
+let fixture: GatewayFixture;
+let facts: OutageFact[] = [];
+const counted: string[] = [];
+beforeAll(async () => {
+  fixture = await startGatewayFixture();
+});
+afterAll(() => fixture.stop());
+beforeEach(async () => {
+  fixture.simulator.clearFaults();
+  await fixture.database.query('DELETE FROM processor.latches');
+  facts = [];
+});
+
+const open: OpenAiGateway[] = [];
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((gateway) => gateway.close()));
+});
+
+async function processor(policy: Partial<OutagePolicy> = {}, baseUrl?: string) {
+  const gateway = fixture.gateway(
+    {},
+    {
+      outages: { ...quick, ...policy },
+      metrics: { add: (name) => void counted.push(name), observe: () => undefined },
+      tellOutage: (_, fact) => void facts.push(fact),
+      ...(baseUrl !== undefined && { baseUrl }),
+    },
+  );
+  open.push(gateway);
+  await gateway.start();
+  return gateway;
+}
+
+const call = (gateway: OpenAiGateway, changes = {}) =>
+  gateway.callModel(aRequest(changes), anOwner());
+const sent = () =>
+  fixture.simulator.requests().filter(({ operation }) => operation === 'create').length;
+const always = (fault: Fault) => fixture.simulator.addFaults([{ fault, times: 'always' }]);
+const refuse = (status: number, code: string | null = null) =>
+  always({ kind: 'status', status, code });
+/** For a poll: ask again. */
+const unready: Fault = { kind: 'status', status: 500 };
+const kinds = () => facts.map(({ kind }) => kind);
+
+describe('a lane fault', () => {
+  it.each([
+    ['billing', 429, 'insufficient_quota', null],
+    ['authorization', 401, 'invalid_api_key', null],
+    ['configuration', 404, 'model_not_found', 'gpt-5.2'],
+  ] as const)(
+    '(%s) met by many processes at once latches its lane once, and parks every call',
+    async (failed, status, code, model) => {
+      refuse(status, code);
+      const processors = await Promise.all(Array.from({ length: 5 }, () => processor()));
+      const calls = processors.flatMap((gateway) => [call(gateway), call(gateway), call(gateway)]);
+      for (const outcome of await Promise.all(calls))
+        expect(outcome).toMatchObject({ kind: 'parked', reason: 'outage', untilMs: null });
+      expect(kinds()).toEqual(['latched']);
+      const { rows } = await fixture.database.query('SELECT * FROM processor.latches');
+      expect(rows).toMatchObject([
+        { account: 'default', model, class: failed, code, released_at: null },
+      ]);
+    },
+  );
+
+  it('keeps later calls from leaving, in every process, within the time that is stated', async () => {
+    refuse(429, 'insufficient_quota');
+    const [one, other] = [await processor(), await processor()];
+    await call(one);
+    const before = sent();
+    expect(await call(one)).toMatchObject({
+      kind: 'parked',
+      because: expect.stringContaining(failureRules.billing.people) as string,
+    });
+    await until('the other knows', () => other.latches().length === 1);
+    expect(await call(other)).toMatchObject({ kind: 'parked' });
+    expect(sent()).toBe(before);
+    expect(other.room()).toMatchObject({ inAll: 0 });
+    expect((await processor()).latches()).toHaveLength(1); // known before the first call
+  });
+
+  it('of one model leaves the others alone', async () => {
+    refuse(404, 'model_not_found');
+    const gateway = await processor();
+    await call(gateway, { model: 'gpt-gone' });
+    fixture.simulator.clearFaults();
+    expect(await call(gateway)).toMatchObject({ kind: 'completed' });
+    expect(await call(gateway, { model: 'gpt-gone' })).toMatchObject({ kind: 'parked' });
+    expect([...gateway.room().byModel]).toEqual([['gpt-gone', 0]]);
+  });
+
+  it('that polling meets latches the lane for new calls, and the polled one comes to its end', async () => {
+    const fault: Fault = { kind: 'status', status: 401 };
+    fixture.simulator.addFaults([{ match: { operation: 'retrieve' }, fault }]);
+    const gateway = await processor();
+    expect(await call(gateway)).toMatchObject({ kind: 'completed' });
+    await until('it is latched', () => gateway.latches().length === 1);
+    expect(await call(gateway)).toMatchObject({ kind: 'parked' });
+  });
+
+  it('of a call that set out before the release latches nothing: its news is old', async () => {
+    const gateway = await processor();
+    const late = aRequest();
+    const match = { runId: late.runId };
+    fixture.simulator.addFaults([
+      { match, fault: { kind: 'failed', code: 'insufficient_quota' } },
+      { match: { ...match, operation: 'retrieve' }, fault: unready, times: 'always' },
+    ]);
+    const before = sent();
+    const slow = gateway.callModel(late, anOwner());
+    await until('it is sent', () => sent() === before + 1);
+    refuse(401);
+    await call(gateway);
+    await gateway.releaseLatch(gateway.latches()[0]!.latchId);
+    fixture.simulator.clearFaults();
+    expect(await slow).toMatchObject({ kind: 'parked' });
+    expect(kinds()).toEqual(['latched', 'released']);
+  });
+});
+
+describe('a latch', () => {
+  it('is released once, by whichever process is asked; the first call goes alone, and the others follow', async () => {
+    refuse(401);
+    const [one, other] = [await processor(), await processor()];
+    await call(one);
+    await until('the other knows', () => other.latches().length === 1);
+    const { latchId } = other.latches()[0]!;
+    fixture.simulator.clearFaults();
+    const released = [other.releaseLatch(latchId), one.releaseLatch(latchId)];
+    expect((await Promise.all(released)).sort()).toEqual([false, true]);
+    expect(kinds()).toEqual(['latched', 'released']);
+    await until('both know', () => one.latches().length + other.latches().length === 0);
+    expect(one.room()).toMatchObject({ inAll: 1 });
+
+    const before = sent();
+    const calls = Array.from({ length: 12 }, () => call(one));
+    await until('the first is sent', () => sent() === before + 1);
+    for (const outcome of await Promise.all(calls)) expect(outcome.kind).toBe('completed');
+  });
+
+  it('lets one call of the fleet through when its probe is due; a good one releases it', async () => {
+    refuse(429, 'insufficient_quota');
+    const policy = { billingProbeMs: 300 };
+    const processors = [await processor(policy), await processor(policy), await processor(policy)];
+    await call(processors[0]!);
+    fixture.simulator.clearFaults();
+    const before = sent();
+    await until('one may probe', () => processors.some((each) => each.room().inAll === 1));
+    const outcomes = await Promise.all(processors.map((each) => call(each)));
+    expect(outcomes.filter(({ kind }) => kind === 'completed').length).toBeLessThanOrEqual(1);
+    await until('it is released', () => kinds().includes('released'));
+    expect(facts.at(-1)).toMatchObject({ kind: 'released', releasedBy: 'probe' });
+    expect(sent() - before).toBeLessThanOrEqual(2);
+    await until('all know', () => processors.every((each) => each.latches().length === 0));
+  });
+
+  it('stays where its probe fails, and says nothing more of it', async () => {
+    refuse(401);
+    const gateway = await processor({ firstProbeMs: 100 });
+    await call(gateway);
+    for (let probes = 1; probes <= 2; probes += 1) {
+      await until('it may probe', () => gateway.room().inAll === 1);
+      const before = sent();
+      expect(await call(gateway)).toMatchObject({ kind: 'parked' });
+      expect(await call(gateway)).toMatchObject({ kind: 'parked' });
+      expect(sent()).toBe(before + 1);
+    }
+    expect(kinds()).toEqual(['latched']);
+    const { rows } = await fixture.database.query('SELECT probes FROM processor.latches');
+    expect(rows[0]).toEqual({ probes: 2 });
+  });
+});
+
+describe('many faults that may be over in a moment', () => {
+  const calls = (gateway: OpenAiGateway, count: number) =>
+    Promise.all(Array.from({ length: count }, () => call(gateway)));
+
+  it('open the breaker: what it opened on is given back, nothing more leaves, and one call finds out when it is over', async () => {
+    refuse(503);
+    const gateway = await processor({ openMs: 500 });
+    const outcomes = await calls(gateway, 24);
+    const parked = outcomes.filter(({ kind }) => kind === 'parked');
+    expect(parked.length).toBeGreaterThanOrEqual(14);
+    expect(parked[0]).toMatchObject({ reason: 'outage', untilMs: expect.any(Number) as number });
+    const before = sent();
+    expect(await call(gateway)).toMatchObject({ kind: 'parked' });
+    expect(sent()).toBe(before);
+    expect(gateway.shutLanes()).toMatchObject([{ account: 'default', model: 'gpt-5.2' }]);
+    expect(facts).toEqual([]);
+    expect(counted).toContain('holdfast_breaker_opened_total');
+
+    fixture.simulator.clearFaults();
+    await until('it has rested', () => gateway.shutLanes().length === 0);
+    expect(gateway.room().byModel.get('gpt-5.2')).toBe(1);
+    expect(gateway.waitedFor()).toMatchObject([{ model: 'gpt-5.2' }]);
+    for (const outcome of await calls(gateway, 12)) expect(outcome.kind).toBe('completed');
+  });
+
+  it('open it where nobody listens', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    server.close();
+    const gateway = await processor({}, `http://127.0.0.1:${port}/v1`);
+    const outcomes = await calls(gateway, 16);
+    expect(outcomes.some(({ kind }) => kind === 'parked')).toBe(true);
+    expect(gateway.shutLanes()).toHaveLength(1);
+  });
+});
