@@ -88,22 +88,32 @@ describe('what another account would not mend, or may have been paid, does not',
     ["a fault of OpenAI's own", refusal(500, 'server_error'), 'server_error'],
     ['a lost reply', { kind: 'reset_after_charge' }, 'outcome_unknown'],
     ['a cut reply', { kind: 'cut_body' }, 'outcome_unknown'],
-    ['no credit inside a 200', { kind: 'failed', code: 'insufficient_quota' }, 'billing'],
   ])('%s', async (_, fault, failureClass) => {
     const { request, outcome, row } = await callWith(fault);
     expect(outcome).toMatchObject({ kind: 'failed', failure: { class: failureClass } });
     expect(row).toMatchObject({ account: 'default' });
     expect(asked(request, spare)).toBe(0);
   });
+
+  it('no credit inside a 200: its run waits', async () => {
+    const fault: Fault = { kind: 'failed', code: 'insufficient_quota' };
+    const { request, outcome, row } = await callWith(fault);
+    expect(outcome).toMatchObject({ kind: 'parked', reason: 'outage' });
+    expect(row).toMatchObject({ account: 'default' });
+    expect(asked(request, spare)).toBe(0);
+  });
 });
 
-it('both turn it away: the last word counts, and the next try begins with the first again', async () => {
+it('both turn it away: its run waits for both, and the next try begins with the first again', async () => {
   const request = aRequest();
   const { runId } = request;
   fixture.simulator.addFaults([{ match: { runId }, fault: refusal(429, 'insufficient_quota') }]);
   spare.addFaults([{ match: { runId }, fault: refusal(401, 'invalid_api_key') }]);
-  const outcome = await gateway().callModel(request, anOwner());
-  expect(outcome).toMatchObject({ kind: 'failed', failure: { class: 'authorization' } });
+  const turning = gateway();
+  expect(await turning.callModel(request, anOwner())).toMatchObject({ kind: 'parked' });
+  const latched = turning.latches().map(({ account, class: failed }) => `${account}: ${failed}`);
+  expect(latched.sort()).toEqual(['default: billing', 'spare: authorization']);
+  expect([...turning.room().byModel]).toEqual([['gpt-5.2', 0]]);
   const next = { ...request, try: request.try + 1 };
   expect(await gateway().callModel(next, anOwner())).toMatchObject({ kind: 'completed' });
   expect(await fixture.ledgerRow(callIdOf(next))).toMatchObject({ account: 'default' });
@@ -111,8 +121,8 @@ it('both turn it away: the last word counts, and the next try begins with the fi
 
 it('a model without a route stays with the account "default"', async () => {
   const fault = refusal(401, 'invalid_api_key');
-  const { request, outcome } = await callWith(fault, {}, { model: 'gpt-5.2-mini' });
-  expect(outcome).toMatchObject({ kind: 'failed', failure: { class: 'authorization' } });
+  const { request, outcome } = await callWith(fault, {}, { model: 'gpt-5-mini' });
+  expect(outcome).toMatchObject({ kind: 'parked', reason: 'outage' });
   expect(asked(request, spare)).toBe(0);
 });
 

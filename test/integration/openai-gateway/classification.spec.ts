@@ -257,11 +257,6 @@ const notByTheAnswer: Readonly<Record<string, () => Promise<void>>> = {
   },
 };
 
-it('service tier not allowed: by its parameter, as the simulator has it', async () => {
-  const request = aRequest({ serviceTier: 'turbo' as 'flex' });
-  expect(await failureOf({}, request)).toMatchObject(model);
-});
-
 it.each(Object.entries(notByTheAnswer))('%s', (_, played) => played());
 
 async function stateOf(request: ModelCallRequest): Promise<unknown> {

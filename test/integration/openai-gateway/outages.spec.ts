@@ -103,11 +103,11 @@ describe('a lane fault', () => {
   it('of one model leaves the others alone', async () => {
     refuse(404, 'model_not_found');
     const gateway = await processor();
-    await call(gateway, { model: 'gpt-gone' });
+    await call(gateway, { model: 'gpt-5-mini' });
     fixture.simulator.clearFaults();
     expect(await call(gateway)).toMatchObject({ kind: 'completed' });
-    expect(await call(gateway, { model: 'gpt-gone' })).toMatchObject({ kind: 'parked' });
-    expect([...gateway.room().byModel]).toEqual([['gpt-gone', 0]]);
+    expect(await call(gateway, { model: 'gpt-5-mini' })).toMatchObject({ kind: 'parked' });
+    expect([...gateway.room().byModel]).toEqual([['gpt-5-mini', 0]]);
   });
 
   it('that polling meets latches the lane for new calls, and the polled one comes to its end', async () => {

@@ -140,7 +140,7 @@ export class OutageGate implements CallGate {
       await this.#latch(by, failure, failed, enteredAtMs);
     if (outcome.kind !== 'failed') return outcome;
     const { failure } = outcome;
-    if (isLaneFault(failure.class)) {
+    if (isLaneFault(failure.class) && failure.breaker !== 'none') {
       return parkedBy(
         this.#shut(found.at(-1)?.by ?? call) ??
           inAWhile(failureRules[failure.class].people, justReleasedMs),
