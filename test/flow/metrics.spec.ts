@@ -11,6 +11,7 @@ import { openFlow, type Flow } from '../support/flow.js';
 
 const heldElsewhere = {
   holdfast_breaker_opened_total: 'test/integration/openai-gateway/outages.spec.ts',
+  holdfast_budget_refusals_total: 'test/integration/openai-gateway/budgets.spec.ts',
   holdfast_consumer_paused_partitions: 'libs/messaging/src/report-metrics.spec.ts',
   holdfast_consumer_faults_total: 'libs/messaging/src/report-metrics.spec.ts',
   holdfast_effects_total: 'test/faults/effects-once.spec.ts',

@@ -6,6 +6,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { nanoUsd, type NanoUsd } from '#libs/domain';
+import type { Metrics } from '#libs/metrics';
 import { callIdOf, giveUpUnknownCalls, type ModelCallRequest } from '#libs/openai-gateway';
 import { priceOfCharge } from '../../oracle/price-of-charge.js';
 import {
@@ -88,7 +89,13 @@ describe('a call', () => {
 
   it('that costs a nano-dollar more than is left is not sent, says so in words, and is sent once there is more', async () => {
     const request = withBudget(most - 1n);
-    const refused = await fixture.gateway().callModel(request, anOwner());
+    const counted: object[] = [];
+    const metrics: Metrics = {
+      add: (name, labels) => void counted.push({ name, ...labels }),
+      observe: () => undefined,
+    };
+    const refused = await fixture.gateway({}, { metrics }).callModel(request, anOwner());
+    expect(counted).toContainEqual({ name: 'holdfast_budget_refusals_total', budget: 'run' });
     expect(refused).toMatchObject({
       kind: 'failed',
       failure: { class: 'budget_exceeded', code: 'run_budget', paid: 'no' },
