@@ -44,11 +44,19 @@ export interface Charges {
   readonly charges: readonly Charge[];
 }
 
+/** Which conversation a request belongs to; it is named by its id, or as an object. */
+export function conversationOf({
+  conversation,
+}: Pick<ResponseCreateParamsNonStreaming, 'conversation'>): string | null {
+  return typeof conversation === 'object' ? (conversation?.id ?? null) : (conversation ?? null);
+}
+
 /** The first fifth of a background response's time is spent in the queue. */
 const queuedShare = 0.2;
 
 export class AcceptedWorks {
   readonly #works = new Map<string, AcceptedWork>();
+  readonly #byConversation = new Map<string, Set<string>>();
   readonly #dataFile: string | null;
 
   constructor(dataFile: string | null) {
@@ -60,11 +68,17 @@ export class AcceptedWorks {
 
   add(work: AcceptedWork): void {
     this.#write(work); // (A2)
-    this.#works.set(work.id, work);
+    this.#keep(work);
   }
 
   find(id: string): AcceptedWork | undefined {
     return this.#works.get(id);
+  }
+
+  /** In the order in which they were accepted. */
+  ofConversation(id: string): readonly AcceptedWork[] {
+    const ids = this.#byConversation.get(id) ?? [];
+    return [...ids].map((workId) => this.#works.get(workId)!);
   }
 
   /** Repeatable, and without effect on what has ended. */
@@ -89,8 +103,16 @@ export class AcceptedWorks {
   #read(lines: string): void {
     for (const line of lines.split('\n')) {
       const work = parseLine(line);
-      if (work !== null) this.#works.set(work.id, work);
+      if (work !== null) this.#keep(work);
     }
+  }
+
+  #keep(work: AcceptedWork): void {
+    this.#works.set(work.id, work);
+    const conversation = conversationOf(work.request);
+    if (conversation === null) return;
+    const ids = this.#byConversation.get(conversation) ?? new Set();
+    this.#byConversation.set(conversation, ids.add(work.id));
   }
 
   #write(work: AcceptedWork): void {
@@ -126,8 +148,10 @@ export function toResponse(work: AcceptedWork, nowMs: number): ShownResponse {
   const status = statusOf(work, nowMs);
   const ended = status === 'completed' || status === 'incomplete' || status === 'failed';
   const { request, result, toldUsage } = work;
+  const conversation = conversationOf(request);
   return {
     id: work.id,
+    conversation: conversation === null ? null : { id: conversation },
     object: 'response',
     created_at: Math.floor(work.acceptedAtMs / 1000),
     completed_at:

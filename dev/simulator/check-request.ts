@@ -44,6 +44,7 @@ export function checkRequest(body: unknown): CheckedRequest {
 
 const parameters = [
   'background',
+  'conversation',
   'input',
   'instructions',
   'max_output_tokens',

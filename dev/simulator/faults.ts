@@ -4,7 +4,14 @@
  */
 import { seededRandom } from './seeded-random.js';
 
-export type Operation = 'create' | 'retrieve' | 'cancel';
+export type Operation =
+  | 'create'
+  | 'retrieve'
+  | 'cancel'
+  | 'create_conversation'
+  | 'retrieve_conversation'
+  | 'list_items'
+  | 'delete_conversation';
 
 export type Fault =
   /** An OpenAI-shaped error; with `body` the bytes are sent as they are instead (a proxy's HTML page). Nothing is charged. */

@@ -1,11 +1,18 @@
-/** The three operations of the Responses API that Holdfast uses, with the scripted faults woven in where they belong. */
+/** The operations of OpenAI's API that Holdfast uses, with the scripted faults woven in where they belong. */
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ResponseCreateParamsNonStreaming } from 'openai/resources/responses/responses';
 import type { AcceptedWork, AcceptedWorks } from './accepted-work.js';
-import { statusOf, toResponse } from './accepted-work.js';
+import { conversationOf, statusOf, toResponse } from './accepted-work.js';
 import { checkRequest } from './check-request.js';
+import type { Conversations } from './conversations.js';
+import {
+  answerConversations,
+  type Met,
+  sendLocked,
+  sendNoConversation,
+} from './conversations-api.js';
 import type { Fault, FaultScript, Operation } from './faults.js';
 import { doWork, inputText, workTimeMs } from './model-work.js';
 import type { RateLimits } from './rate-limits.js';
@@ -35,6 +42,7 @@ export class ResponsesApi {
   constructor(
     private readonly parts: {
       readonly works: AcceptedWorks;
+      readonly conversations: Conversations;
       readonly script: FaultScript;
       readonly limits: RateLimits;
       readonly webhooks: Webhooks;
@@ -58,6 +66,8 @@ export class ResponsesApi {
       this.#note('create', http, { ...facts, responseId: null, fault });
       return sendError(reply, checked.problem.status, checked.problem);
     }
+    if (this.#refusedByConversation(checked.request, reply))
+      return this.#note('create', http, { ...facts, responseId: null, fault });
     const { model, input } = facts;
     const maxOutput = checked.request.max_output_tokens ?? 0;
     const { headers, refusal: limited } = this.parts.limits.spend(
@@ -96,6 +106,37 @@ export class ResponsesApi {
       });
       return null;
     });
+  }
+
+  /** False: not an operation on conversations. */
+  about(http: IncomingMessage, reply: ServerResponse): Promise<boolean> {
+    return answerConversations(http, reply, async () => parseJson(await readBody(http)), {
+      conversations: this.parts.conversations,
+      meet: (operation, ...exchange) => this.#meet(operation, ...exchange),
+      wait: (ms) => this.#wait(ms),
+    });
+  }
+
+  /** What every other operation may meet; null: it is answered. */
+  #meet(operation: Operation, http: IncomingMessage, reply: ServerResponse): Met | null {
+    const facts = factsOf(null);
+    const fault = this.parts.script.take({ operation, ...facts });
+    this.#note(operation, http, { ...facts, responseId: null, fault });
+    if (fault?.kind === 'reset_before_read') http.socket.destroy();
+    else if (!this.#refusal(http, reply, fault)) return { fault };
+    return null;
+  }
+
+  #refusedByConversation(
+    request: ResponseCreateParamsNonStreaming,
+    reply: ServerResponse,
+  ): boolean {
+    const id = conversationOf(request);
+    if (id === null) return false;
+    if (this.parts.conversations.find(id) === undefined) sendNoConversation(reply, id);
+    else if (this.parts.conversations.isLocked(id, Date.now())) sendLocked(reply);
+    else return false;
+    return true;
   }
 
   /** What GET and cancel have in common: find the response, do wrong what is scripted, else act and show it. */

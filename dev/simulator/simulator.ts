@@ -3,9 +3,10 @@
  * address differs. It keeps what it accepted, counts what OpenAI would have billed, and does wrong what it is told to.
  *
  *   POST /v1/responses · GET /v1/responses/{id} · POST /v1/responses/{id}/cancel
+ *   POST /v1/conversations · GET, DELETE /v1/conversations/{id} · GET /v1/conversations/{id}/items
  *   GET /__sim/charges · GET /__sim/requests · POST /__sim/faults · DELETE /__sim/faults
  *   POST /__sim/limits · DELETE /__sim/limits
- *   GET /__sim/webhooks · POST /__sim/webhooks · DELETE /__sim/webhooks
+ *   GET /__sim/conversations · GET /__sim/webhooks · POST /__sim/webhooks · DELETE /__sim/webhooks
  */
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
@@ -13,6 +14,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { AcceptedWork, Charges } from './accepted-work.js';
 import { AcceptedWorks } from './accepted-work.js';
+import { Conversations } from './conversations.js';
 import type { ScriptedFault } from './faults.js';
 import { FaultScript, parseFaultScript } from './faults.js';
 import { parseLimitOrder, RateLimits, type LimitOrder } from './rate-limits.js';
@@ -45,6 +47,8 @@ export interface Simulator {
   charges(): Charges;
   requests(): readonly LoggedRequest[];
   find(responseId: string): AcceptedWork | undefined;
+  /** That stand, used or not. */
+  conversations(): number;
   addFaults(faults: readonly ScriptedFault[]): void;
   clearFaults(): void;
   /** What is turned away with 429 from now on; null: nothing. */
@@ -57,6 +61,7 @@ export interface Simulator {
 
 export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
   const works = new AcceptedWorks(options.dataFile ?? null);
+  const conversations = new Conversations(works, options.dataFile ?? null);
   const script = new FaultScript();
   script.add(options.faults ?? []);
   const webhooks = new Webhooks();
@@ -65,13 +70,15 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   limits.order(options.limits ?? null);
   const api = new ResponsesApi({
     works,
+    conversations,
     webhooks,
     script,
     limits,
     latencyMs: options.latencyMs ?? 40,
   });
   const server = createServer((request, response) => {
-    route(request, response, { api, works, script, webhooks, limits }).catch((error: unknown) => {
+    const parts = { api, works, conversations, script, webhooks, limits };
+    route(request, response, parts).catch((error: unknown) => {
       if (!response.headersSent) sendJson(response, 500, { error: { message: String(error) } });
       else response.destroy();
     });
@@ -84,6 +91,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     charges: () => works.charges(),
     requests: () => api.log,
     find: (id) => works.find(id),
+    conversations: () => conversations.count,
     addFaults: (faults) => script.add(faults),
     clearFaults: () => script.clear(),
     orderLimits: (order) => limits.order(order),
@@ -99,6 +107,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
 interface Parts {
   readonly api: ResponsesApi;
   readonly works: AcceptedWorks;
+  readonly conversations: Conversations;
   readonly script: FaultScript;
   readonly webhooks: Webhooks;
   readonly limits: RateLimits;
@@ -107,7 +116,7 @@ interface Parts {
 async function route(
   request: IncomingMessage,
   response: ServerResponse,
-  { api, works, script, webhooks, limits }: Parts,
+  { api, works, conversations, script, webhooks, limits }: Parts,
 ): Promise<void> {
   const path = new URL(request.url ?? '/', 'http://simulator').pathname;
   const key = `${request.method} ${path}`;
@@ -123,6 +132,8 @@ async function route(
     limits.order(null);
     return sendJson(response, 200, { limits: 'off' });
   }
+  if (key === 'GET /__sim/conversations')
+    return sendJson(response, 200, { standing: conversations.count });
   if (key === 'GET /__sim/webhooks') return sendJson(response, 200, webhooks.sent);
   if (key === 'POST /__sim/webhooks') return orderWebhooks(request, response, webhooks);
   if (key === 'DELETE /__sim/webhooks') {
@@ -137,6 +148,7 @@ async function route(
     return api.retrieve(one[1], request, response);
   if (one?.[1] !== undefined && request.method === 'POST' && one[2] !== undefined)
     return api.cancel(one[1], request, response);
+  if (await api.about(request, response)) return;
   sendError(response, 404, {
     code: 'unknown_url',
     message: `Unknown request URL: ${key}. Please check the URL for typos.`,
