@@ -89,7 +89,7 @@ export class ResponsesApi {
     this.#note('create', http, { ...facts, responseId: work.id, fault });
     if (fault?.kind === 'reset_after_charge') return void http.socket.destroy();
     if (fault?.kind === 'hang') await this.#wait(fault.ms);
-    if (checked.request.background !== true) await this.#wait(work.workMs);
+    if (checked.request.background !== true) await this.#wait(work.workMs + timerSlackMs);
     this.#answer(reply, work, fault);
   }
 

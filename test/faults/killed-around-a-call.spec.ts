@@ -1,5 +1,5 @@
 /**
- * kill -9 at each point of a call, planned → sending → accepted → done, with OpenAI's webhooks on: where OpenAI was reached the run
+ * kill -9 at each point of a call, planned → sending → accepted → done, with OpenAI's webhooks on and without conversations: where OpenAI was reached the run
  * completes, paid once. What becomes of each without webhooks is in killed-at-each-point.spec.ts.
  * Real: api and processors as processes of their own, SIGKILL, Postgres, Kafka. Stands in: the simulator for OpenAI, which sends
  * webhooks and counts charges; time, which is moved in the ledger's row.
@@ -28,7 +28,10 @@ const runs = new Map<PausePoint, string>();
 
 beforeAll(async () => {
   const port = await freePort();
-  flow = await openFlow({ processors: 0, env: { OPENAI_WEBHOOK_SECRET: secret } });
+  flow = await openFlow({
+    processors: 0,
+    env: { OPENAI_WEBHOOK_SECRET: secret, OPENAI_CONVERSATIONS: 'off' },
+  });
   // Nobody listens there yet: what is sent before the victims are dead is sent again.
   const url = `http://127.0.0.1:${port}/v1/openai/webhooks`;
   await flow.simulator.orderWebhooks({ url, secret });

@@ -66,7 +66,10 @@ const runs = new Map<Point, string>();
 const answers: { key: string; runId: string }[] = [];
 
 beforeAll(async () => {
-  flow = await openFlow({ processors: 0, env: { PROCESSOR_RUN_SLOTS: '1' } });
+  flow = await openFlow({
+    processors: 0,
+    env: { PROCESSOR_RUN_SLOTS: '1', OPENAI_CONVERSATIONS: 'off' },
+  });
   await killApis();
   await killProcessorsBeforeTheirClaim();
   await killProcessorsUnderTheirLeases();

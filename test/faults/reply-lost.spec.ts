@@ -17,7 +17,7 @@ const lookingUp = 'Running: looking up the answer to a call whose reply was lost
 
 let flow: Flow;
 beforeAll(async () => {
-  flow = await openFlow({ env: { OPENAI_WEBHOOK_SECRET: secret } });
+  flow = await openFlow({ env: { OPENAI_WEBHOOK_SECRET: secret, OPENAI_CONVERSATIONS: 'off' } });
 });
 afterAll(async () => flow?.close());
 

@@ -19,7 +19,7 @@ let flow: Flow;
 /** Runs about which something was decided, by now all ended. */
 const decided: string[] = [];
 beforeAll(async () => {
-  flow = await openFlow({ processors: 2 });
+  flow = await openFlow({ processors: 2, env: { OPENAI_CONVERSATIONS: 'off' } });
 });
 afterAll(async () => flow?.close());
 afterEach(async () => flow.simulator.clearScript());

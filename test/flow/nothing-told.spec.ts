@@ -35,7 +35,10 @@ beforeAll(async () => {
   role = `planted_${uuidv7().replaceAll('-', '')}`;
   await administer(`CREATE ROLE ${role} SUPERUSER LOGIN PASSWORD '${secrets.databasePassword}'`);
   flow = await openFlow({
-    env: { LOG_LEVEL: 'debug', OPENAI_API_KEY: secrets.apiKey },
+    env: {
+      ...{ LOG_LEVEL: 'debug', OPENAI_CONVERSATIONS: 'off', OPENAI_API_KEY: secrets.apiKey },
+      PROCESSOR_LATCH_PROBE_MS: '1000', // a refused key holds its account until a call goes through
+    },
     role: { name: role, password: secrets.databasePassword },
   });
 });

@@ -80,7 +80,7 @@ const questionOf = (name: string) => `What comes of <${name}>?`;
 let flow: Flow;
 const ids = new Map<string, string>();
 beforeAll(async () => {
-  flow = await openFlow({ modelLatencyMs: 200 });
+  flow = await openFlow({ modelLatencyMs: 200, env: { OPENAI_CONVERSATIONS: 'off' } });
   await flow.simulator.script(
     ...names.map((name) => {
       const { fault, operation = 'create' } = cases[name]!;
@@ -116,6 +116,7 @@ it('a call that hangs past the caller’s deadline ends its run then', async () 
   expect(run.failure?.class).toBe('deadline_exceeded');
   expect(run.message).toContain(failureRules.deadline_exceeded.people);
   expect(await flow.simulator.callsOf(id)).toHaveLength(1);
+  expect(await flow.simulator.chargesOf(id)).toEqual({}); // cancelled at OpenAI while it was queued
 });
 
 it('the oracle finds nothing wrong with any of it', async () => {

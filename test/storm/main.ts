@@ -34,7 +34,8 @@ async function weather(order: StormOrder, signal: AbortSignal): Promise<StormRes
     process.env.HOLDFAST_TEST_DATABASE_URL = databaseUrl;
     process.env.HOLDFAST_TEST_KAFKA = kafkaBrokers;
     process.env.HOLDFAST_TEST_TEMPLATE = template.name;
-    const env = { API_MAX_UNFINISHED_RUNS: '0', LOG_LEVEL: 'error' };
+    // Without conversations: a request that never came would be waited for as long as its call may take.
+    const env = { API_MAX_UNFINISHED_RUNS: '0', LOG_LEVEL: 'error', OPENAI_CONVERSATIONS: 'off' };
     const scene = await openScene({ processors: processorCount, modelLatencyMs: 300, env });
     const line = liveLine(process.stdout);
     try {

@@ -70,6 +70,7 @@ export class ConnectionsModule {
             ...(settings.webhookSecret !== null && {
               webhooks: { secret: settings.webhookSecret, graceMs: settings.webhookGraceMs },
             }),
+            ...(settings.conversations !== 'off' && { anchors: { for: settings.conversations } }),
           }),
       },
       {

@@ -17,6 +17,7 @@ import { KafkaTransportStrategy, OutboxRelay, watchOutbox } from '#libs/messagin
 import { OpenAiGateway } from '#libs/openai-gateway';
 import { Database, Notifications, Sweeper } from '#libs/postgres';
 import { Draining, JsonLog, type Keep } from '#libs/process';
+import { LeftoverWorker } from './close-calls/leftover-worker.js';
 import { CONTENT_DATABASE } from './connections.module.js';
 import { RETRY_CONSUMER, WORK_CONSUMER } from './consumers.js';
 import { AnnounceWaitingStore } from './execute-runs/announce-waiting.store.js';
@@ -54,6 +55,7 @@ export class Drain
     private readonly waiting: AnnounceWaitingStore,
     private readonly rescuer: Rescuer,
     private readonly webhooks: WebhookWorker,
+    private readonly leftovers: LeftoverWorker,
     private readonly sweeper: Sweeper<ProcessorStores, Keep>,
     private readonly draining: Draining,
   ) {}
@@ -65,6 +67,7 @@ export class Drain
     this.slots.start();
     this.rescuer.start();
     if (this.settings.webhookSecret !== null) this.webhooks.start();
+    this.leftovers.start();
     this.sweeper.start();
     const announce = async () => {
       if ((await this.waiting.announce(MAX_ANNOUNCED, this.gateway.waitedFor())) > 0)
@@ -86,6 +89,7 @@ export class Drain
       this.slots.drain(drainMs),
       this.rescuer.stop(),
       this.webhooks.stop(),
+      this.leftovers.stop(),
       this.sweeper.stop(),
       this.announcing,
       this.watching,

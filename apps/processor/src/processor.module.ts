@@ -1,6 +1,7 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import type { JsonLog } from '#libs/process';
 import { AdmitRunsModule } from './admit-runs/admit-runs.module.js';
+import { CloseCallsModule } from './close-calls/close-calls.module.js';
 import { ConnectionsModule, type OnFatal } from './connections.module.js';
 import { Drain } from './drain.js';
 import { ExecuteRunsModule } from './execute-runs/execute-runs.module.js';
@@ -28,6 +29,7 @@ export class ProcessorModule {
         RescueRunsModule,
         ReceiveWebhooksModule,
         GovernGatewayModule,
+        CloseCallsModule,
         RemoveExpiredModule,
         ReportHealthModule,
         ReportMetricsModule,

@@ -44,6 +44,11 @@ export interface ProcessorSettings {
   readonly latchProbeMs: number;
   /** `PROCESSOR_BREAKER_OPEN_MS`: how long a lane rests when its calls fail in a row, at first; up to 1 min later. Default 5 s. */
   readonly breakerOpenMs: number;
+  /**
+   * `OPENAI_CONVERSATIONS`: which calls are sent on a conversation, from which a lost answer can be taken: those in the `background`
+   * (default), `all`, or none (`off`), as where the endpoint has no conversations. A step may say otherwise.
+   */
+  readonly conversations: 'background' | 'all' | 'off';
   readonly logLevel: LogLevel;
   /** `PROCESSOR_RUN_SLOTS`: runs carried at once, default 32. */
   readonly runSlots: number;
@@ -103,6 +108,7 @@ export function parseSettings(env: Environment): ParsedSettings<ProcessorSetting
       min: 100,
       max: 60_000,
     }),
+    conversations: read.oneOf('OPENAI_CONVERSATIONS', ['background', 'all', 'off'], 'background'),
     logLevel: read.oneOf('LOG_LEVEL', logLevels, 'info'),
     runSlots: read.wholeNumber('PROCESSOR_RUN_SLOTS', { fallback: 32, min: 1, max: 10_000 }),
     databaseConnections: read.wholeNumber('PROCESSOR_DATABASE_CONNECTIONS', {

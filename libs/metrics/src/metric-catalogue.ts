@@ -200,7 +200,8 @@ export const metricCatalogue = {
     type: 'histogram',
     apps: PROCESSOR,
     labels: {
-      operation: '`create`, `retrieve`, `cancel`',
+      operation:
+        '`create`, `retrieve`, `cancel`, and of conversations `create_conversation`, `list_items`, `delete_conversation`',
       status: 'HTTP status, `none` without an answer',
     },
     meaning: 'HTTP requests to OpenAI.',

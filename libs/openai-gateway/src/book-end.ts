@@ -40,7 +40,8 @@ export async function bookEnd(
     case 'completed': {
       const { output, usage, model: servedModel } = reading;
       const cost = costOfEnd(reading.bill, null, end.model, prices);
-      return ledger.end({ state: 'done', callId, ...ids, servedModel, output, usage, cost });
+      const told = { servedModel, output, usage, cost, attempt: null, estimated: false };
+      return ledger.end({ state: 'done', callId, ...ids, ...told });
     }
     case 'ended_badly':
       return fail('failed', reading.fact, reading.usage, reading.bill);

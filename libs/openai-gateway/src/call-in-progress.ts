@@ -4,6 +4,7 @@ import { pauseAt } from '#libs/pause-points';
 import type { FieldLog } from '#libs/process';
 import type { Account, Accounts } from './accounts/accounts.js';
 import { mayFailOver } from './accounts/decide-failover.js';
+import { type AnchorLook, type AnchorWord, lookAtAnchor } from './anchors/look-at-anchor.js';
 import { classifyFailure } from './classify/classify-failure.js';
 import { pollFaultOf } from './classify/poll-faults.js';
 import type { CallFact } from './classify/call-fact.js';
@@ -11,15 +12,23 @@ import type { Passage } from './gate/passage.js';
 import type { GatewayTiming, WebhookOptions } from './gateway-options.js';
 import type { CallLedger, Opening, Sending } from './ledger/call-ledger.store.js';
 import { type CallDecision, decideCall } from './ledger/decide-call.js';
-import type { CallFailure, CallOwner, ModelCallOutcome, ModelCallRequest } from './model-call.js';
+import type {
+  CallFailure,
+  CallOwner,
+  ModelCallOutcome,
+  ModelCallRequest,
+  ModelOutput,
+  Usage,
+} from './model-call.js';
 import { budgetFailure, unpricedFailure, type Budget } from './money/budget.js';
 import { costOfEnd, type Bill } from './money/cost-of-end.js';
+import { estimateUsage } from './money/estimate-tokens.js';
 import type { PriceTable } from './money/price-table.js';
 import { buildRequest } from './openai/build-request.js';
 import { followResponse, pause, type FollowEnd } from './openai/follow-response.js';
 import type { AnsweredExchange, Exchange } from './openai/exchange.js';
 import { nextPollMs } from './openai/poll-schedule.js';
-import { readResponse, type ResponseReading } from './openai/read-response.js';
+import { readResponse } from './openai/read-response.js';
 import type { ToldCalls } from './told-calls.js';
 
 export interface CallParts {
@@ -50,13 +59,20 @@ const lookAgain: Step = { kind: 'look_again' };
 /** Sendings of one call at most where `whenUnknown` is `resend`. */
 const maxSendings = 3;
 /** Every round ends a state of the ledger; more rounds than states and sendings can only be a bug. */
-const maxRounds = 12;
+const maxRounds = 16;
+/** A response that OpenAI no longer has: so often its anchor is asked for the answer. */
+const goneLooks = 3;
 /** What Node's timers can count. */
 const maxTimerMs = 2_147_483_647;
 
 export class CallInProgress {
   /** Looks into the ledger while the outcome was unknown. */
   #looks = 0;
+  /** Looks at the anchor after the call's own time was over. */
+  #lateLooks = 0;
+  /** An anchor of the account that was taken and has not been used. */
+  #spare: string | null = null;
+  #isOpened = false;
   #endOfWait: (() => void) | undefined;
   /** As the ledger has it, once it has been looked into. */
   #account: Account;
@@ -76,6 +92,7 @@ export class CallInProgress {
       return (outcome = await this.#untilOutcome());
     } finally {
       this.parts.passage.leave(outcome);
+      this.#returnSpare();
       this.#endOfWait?.();
     }
   }
@@ -95,10 +112,14 @@ export class CallInProgress {
     const { fence } = owner;
     const { call, maySend } = await this.#open();
     this.#goWith(this.parts.accounts.of(call.account));
-    if (maySend) return this.#post({ callId, fence, from: 'planned', attempt: 1 });
-    const { whenUnknown } = request;
+    const { anchor } = call;
+    if (maySend) return this.#post({ callId, fence, from: 'planned', attempt: 1, anchor });
+    const { whenUnknown, callTimeoutMs } = request;
+    const { anchorGraceMs: graceMs, anchorSettleMs: settleMs } = this.parts.timing;
+    const anchors = { callTimeoutMs, graceMs, settleMs, lateLooks: this.#lateLooks };
     const toldWithinMs = this.#toldWithinMs();
-    return this.#act(decideCall(call, { fence, whenUnknown, maxSendings, toldWithinMs }));
+    const decision = decideCall(call, { fence, whenUnknown, maxSendings, toldWithinMs, anchors });
+    return this.#act(decision, anchor);
   }
 
   /** A webhook comes when the response ends, and only for background responses. */
@@ -120,13 +141,28 @@ export class CallInProgress {
     const call = { ...this.request, ...ours, mode: modeWith(first, this.request) };
     const { ledger, passage, worstCost, budgets } = this.parts;
     pauseAt('call.opening');
+    const isNew = !this.#isOpened;
+    this.#isOpened = true;
     const isFree = worstCost !== null && budgets.length === 0;
-    if (isFree && this.#reasonNotToSend() === null && passage.tryEnter())
-      return ledger.openSending(call, worstCost);
+    if (isNew && isFree && this.#reasonNotToSend() === null && passage.tryEnter()) {
+      const anchor = await this.#takeAnchor();
+      const opening = await ledger.openSending(call, worstCost, anchor);
+      if (!opening.maySend) this.#spare = anchor;
+      return opening;
+    }
     return { call: await ledger.open(call), maySend: false };
   }
 
-  async #act(decision: CallDecision): Promise<Step> {
+  /** From now on it belongs to the sending that it is taken for. */
+  async #takeAnchor(): Promise<string | null> {
+    const spare = this.#spare;
+    this.#spare = null;
+    const call = { ...this.request, mode: this.#mode };
+    return spare ?? this.#account.anchors?.take(call) ?? null;
+  }
+
+  /** @param anchor of the call's row */
+  async #act(decision: CallDecision, anchor: string | null): Promise<Step> {
     const { callId } = this;
     switch (decision.kind) {
       case 'not_owner':
@@ -136,6 +172,7 @@ export class CallInProgress {
       case 'failed':
         return { kind: 'failed', callId, failure: decision.failure };
       case 'reuse': {
+        this.#removeAnchor(anchor);
         const { output, usage, responseId, requestId, servedModel: model } = decision.call;
         return {
           kind: 'completed',
@@ -156,13 +193,66 @@ export class CallInProgress {
         await this.parts.ledger.end({ ...lost, callId, attempt, failure });
         return lookAgain;
       }
+      case 'ask_anchor':
+        return this.#askAnchor(decision, decision);
       case 'await_webhook':
         return this.#awaitWebhook(decision.leftMs);
       case 'send':
-        return this.#send({ callId, ...decision, fence: this.owner.fence });
+        return this.#send({ callId, ...decision, fence: this.owner.fence }, anchor);
       case 'pick_up':
-        return this.#follow(decision.responseId, null, decision.sentAgoMs);
+        return this.#follow(decision.responseId, null, decision.sentAgoMs, anchor);
     }
+  }
+
+  async #askAnchor(
+    look: AnchorLook,
+    { attempt, leftMs }: { readonly attempt: number; readonly leftMs: number },
+  ): Promise<Step> {
+    const { callId } = this;
+    const { anchor, mayDelete } = look;
+    if (mayDelete) this.#lateLooks += 1;
+    const word = await this.#look(look);
+    if (word.kind === 'answer' || word.kind === 'part')
+      return this.#takeFromAnchor(word, { attempt, anchor, responseId: null });
+    if (word.kind === 'never_taken') {
+      await this.parts.ledger.fence({ callId, attempt, anchor });
+      this.parts.log.info({ callId, anchor }, 'a lost call never ran, and its anchor is deleted');
+      return lookAgain;
+    }
+    return this.#awaitWebhook(Math.max(0, leftMs));
+  }
+
+  #look(look: AnchorLook): Promise<AnchorWord> {
+    const { endpoint } = this.#account;
+    const timeoutMs = this.parts.timing.requestTimeoutMs;
+    return lookAtAnchor(look, { endpoint, timeoutMs, monotonicMs: () => performance.now() });
+  }
+
+  async #takeFromAnchor(
+    word: Extract<AnchorWord, { kind: 'answer' | 'part' }>,
+    sent: {
+      readonly attempt: number | null;
+      readonly anchor: string;
+      readonly responseId: string | null;
+    },
+  ): Promise<Step> {
+    const { anchor, attempt, responseId } = sent;
+    const ids = { responseId, requestId: null };
+    const text = word.kind === 'part' ? word.text : word.output.text;
+    const usage = await estimateUsage(this.request, text);
+    const found = { attempt, usage, bill: null, estimated: true };
+    this.parts.log.info({ callId: this.callId, anchor }, 'the answer to a lost call was found');
+    if (word.kind === 'answer') {
+      const { model } = this.request;
+      return this.#complete({ ...ids, ...found, output: word.output, model }, anchor);
+    }
+    const fact = { kind: 'incomplete_response', reason: null, ...ids } as const;
+    return this.#endResponse('failed', fact, found, anchor);
+  }
+
+  /** Its call has ended: nobody will ask it any more. */
+  #removeAnchor(anchor: string | null): void {
+    if (anchor !== null) this.#account.anchors?.remove({ callId: this.callId, anchor });
   }
 
   /** Until this process is told, or it is time to look: another process may have been told. */
@@ -172,23 +262,35 @@ export class CallInProgress {
     this.#endOfWait ??= owner.onOutcomeUnknown?.(leftMs);
     const policy = { firstMs: timing.firstPollMs, maxMs: timing.maxPollMs };
     const facts = { polls: this.#looks++, askedMs: null, random: Math.random() };
-    await told.wait(this.callId, Math.min(nextPollMs(facts, policy), leftMs), owner.signal);
+    const waitMs =
+      leftMs > 0 ? Math.min(nextPollMs(facts, policy), leftMs) : nextPollMs(facts, policy);
+    await told.wait(this.callId, waitMs, owner.signal);
     return this.#reasonNotToSend() ?? { kind: 'waited' };
   }
 
-  async #send(sending: Sending): Promise<Step> {
+  /** @param before the anchor of the sending before */
+  async #send(wanted: Sending, before: string | null): Promise<Step> {
     const { passage, timing } = this.parts;
-    if (sending.from === 'unknown')
+    if (wanted.from === 'unknown')
       await pause(
-        timing.resendPauseMs * (sending.attempt - 1) * (1 + Math.random()),
+        timing.resendPauseMs * (wanted.attempt - 1) * (1 + Math.random()),
         this.owner.signal,
       );
     const shut = await passage.enter(this.owner.signal);
     const isLatched = shut?.kind === 'parked' && shut.reason === 'outage';
-    if (isLatched && sending.from === 'planned' && (await this.#reroute(null))) return lookAgain;
-    const before = this.#reasonNotToSend() ?? shut;
-    if (before !== null) return before;
-    return (await this.#payable(sending)) ?? this.#post(sending);
+    if (isLatched && wanted.from === 'planned' && (await this.#reroute(null, before)))
+      return lookAgain;
+    const reason = this.#reasonNotToSend() ?? shut;
+    if (reason !== null) return reason;
+    const anchor = wanted.anchor ?? (await this.#takeAnchor());
+    const sending = { ...wanted, anchor };
+    const refusal = await this.#payable(sending);
+    if (refusal !== null) {
+      if (anchor !== wanted.anchor) this.#spare = anchor;
+      return refusal;
+    }
+    if (before !== anchor) this.#removeAnchor(before); // refuses the sending before, should it still come
+    return this.#post(sending);
   }
 
   /** Null: it is marked as being sent, and what it may cost is reserved. */
@@ -198,10 +300,7 @@ export class CallInProgress {
     if (reserved === null) return this.#refuse(unpricedFailure(model, prices.knownModels()));
     if (budgets.length === 0)
       return (await ledger.markSending(sending, reserved)) ? null : lookAgain;
-    const { callId, from, fence, attempt } = sending;
-    const within = await ledger.markSendingWithin({
-      ...{ callId, from, fence, attempt, reserved, budgets },
-    });
+    const within = await ledger.markSendingWithin({ ...sending, reserved, budgets });
     switch (within.kind) {
       case 'reserved':
         return null;
@@ -223,7 +322,7 @@ export class CallInProgress {
     const { ledger, passage } = this.parts;
     const { endpoint } = this.#account;
     const asked = { ...this.request, mode: this.#mode };
-    const body = buildRequest(asked, this.callId, sending.attempt);
+    const body = buildRequest(asked, this.callId, sending.attempt, sending.anchor);
     const after = this.#reasonNotToSend(); // (G1)
     if (after !== null) {
       await ledger.putBack(sending);
@@ -252,13 +351,15 @@ export class CallInProgress {
   }
 
   async #takeReply(exchange: Exchange, sending: Sending, sentAtMs: number): Promise<Step> {
-    if (exchange.kind !== 'answered') return this.#endSending(exchange, sending);
-    if (this.#mode === 'background') return this.#accept(exchange, sentAtMs);
+    if (exchange.kind !== 'answered') return this.#endSending(onAnchor(exchange, sending), sending);
+    if (this.#mode === 'background') return this.#accept(exchange, sentAtMs, sending.anchor);
     const reading = readResponse(exchange.response, exchange.requestId);
     if (reading.kind !== 'pending')
-      return this.#settle(exchange.response.id, {
-        ...{ kind: 'ended', reading, requestId: exchange.requestId, pastDeadline: false },
-      });
+      return this.#settle(
+        exchange.response.id,
+        { ...{ kind: 'ended', reading, requestId: exchange.requestId, pastDeadline: false } },
+        sending.anchor,
+      );
     return this.#endSending(
       {
         kind: 'no_answer',
@@ -272,26 +373,27 @@ export class CallInProgress {
   }
 
   /** The sending came to nothing, or nobody knows to what. */
-  async #endSending(fact: CallFact, { attempt }: Sending): Promise<Step> {
+  async #endSending(fact: CallFact, { attempt, anchor }: Sending): Promise<Step> {
     const { callId } = this;
     const failure = this.#classify(fact);
     const state = failure.class === 'outcome_unknown' ? 'unknown' : 'failed';
     this.#logFailure(failure);
-    if (attempt === 1 && mayFailOver(failure) && (await this.#reroute(failure))) return lookAgain;
+    if (state === 'unknown') this.parts.passage.lost(failure);
+    if (attempt === 1 && mayFailOver(failure) && (await this.#reroute(failure, anchor)))
+      return lookAgain;
     const cost = this.#costOf(null, failure);
-    const ended = await this.parts.ledger.end({
-      state,
-      callId,
-      attempt,
-      failure,
-      usage: null,
-      cost,
-    });
-    return ended && state === 'failed' ? { kind: 'failed', callId, failure } : lookAgain;
+    const end = { state, callId, attempt, failure, usage: null, cost } as const;
+    const ended = await this.parts.ledger.end(end);
+    if (!ended || state !== 'failed') return lookAgain;
+    this.#removeAnchor(anchor);
+    return { kind: 'failed', callId, failure };
   }
 
-  /** False: there is no other account for it, or it is no longer ours to send. */
-  async #reroute(refused: CallFailure | null): Promise<boolean> {
+  /**
+   * False: there is no other account for it, or it is no longer ours to send.
+   * @param anchor of the account before, where nothing was left on it
+   */
+  async #reroute(refused: CallFailure | null, anchor: string | null): Promise<boolean> {
     const { callId, request, owner, parts } = this;
     const next = parts.accounts.after(request.model, this.#account.name);
     if (next === null) return false;
@@ -299,23 +401,31 @@ export class CallInProgress {
     const rerouting = { callId, fence: owner.fence, account: next.name, mode };
     if (!(await parts.ledger.reroute(rerouting))) return false;
     if (refused !== null) parts.passage.refused(refused);
+    this.#removeAnchor(anchor);
     this.#goWith(next);
     return true;
   }
 
   #goWith(account: Account): void {
+    if (account !== this.#account) this.#returnSpare();
     this.#account = account;
     this.parts.passage.moveTo(account.name);
   }
 
-  async #accept(answer: AnsweredExchange, sentAtMs: number): Promise<Step> {
+  #returnSpare(): void {
+    if (this.#spare !== null) this.#account.anchors?.giveBack(this.#spare);
+    this.#spare = null;
+  }
+
+  async #accept(answer: AnsweredExchange, sentAtMs: number, anchor: string | null): Promise<Step> {
     const { callId } = this;
     const { id: responseId } = answer.response;
     const { ledger, log, timing } = this.parts;
     const { endpoint } = this.#account;
     const held = await ledger.markAccepted({ callId, responseId, requestId: answer.requestId }); // (G3)
     pauseAt('call.accepted');
-    if (held === responseId) return this.#follow(responseId, answer, performance.now() - sentAtMs);
+    if (held === responseId)
+      return this.#follow(responseId, answer, performance.now() - sentAtMs, anchor);
     log.warn({ callId, responseId, held }, 'another sending of this call was accepted first');
     await endpoint.cancel(responseId, { timeoutMs: timing.requestTimeoutMs });
     return lookAgain;
@@ -325,6 +435,7 @@ export class CallInProgress {
     responseId: string,
     firstAnswer: AnsweredExchange | null,
     sentAgoMs: number,
+    anchor: string | null,
   ): Promise<Step> {
     const { timing, log } = this.parts;
     const { endpoint } = this.#account;
@@ -353,10 +464,10 @@ export class CallInProgress {
         },
       },
     );
-    return this.#settle(responseId, end);
+    return this.#settle(responseId, end, anchor);
   }
 
-  async #settle(responseId: string, end: FollowEnd): Promise<Step> {
+  async #settle(responseId: string, end: FollowEnd, anchor: string | null): Promise<Step> {
     const { callId } = this;
     if (end.kind === 'aborted') return { kind: 'aborted' };
     const ids = { responseId, requestId: end.requestId };
@@ -366,57 +477,77 @@ export class CallInProgress {
       this.#logFailure(failure);
       return { kind: 'failed', callId, failure };
     }
-    if (end.kind === 'gone')
-      return this.#endResponse('failed', { kind: 'response_gone', ...ids }, null, null);
+    if (end.kind === 'gone') return this.#gone(ids, anchor);
     const { reading, pastDeadline } = end;
     switch (reading.kind) {
       case 'completed':
-        return this.#complete(reading, responseId, end.requestId);
+        return this.#complete({ ...reading, ...ids }, anchor);
       case 'ended_badly':
-        return this.#endResponse('failed', reading.fact, reading.usage, reading.bill);
+        return this.#endResponse('failed', reading.fact, reading, anchor);
       case 'cancelled':
         return this.#endResponse(
           'cancelled',
           pastDeadline
             ? { kind: 'deadline_passed', cancelConfirmed: true, ...ids }
             : { kind: 'cancelled_elsewhere', ...ids },
-          null,
-          null,
+          { usage: null, bill: null },
+          anchor,
         );
     }
   }
 
-  async #complete(
-    { output, usage, model, bill }: Extract<ResponseReading, { kind: 'completed' }>,
-    responseId: string,
-    requestId: string | null,
+  /** OpenAI no longer has the response: what it said may stand on its anchor. */
+  async #gone(
+    ids: { readonly responseId: string; readonly requestId: string | null },
+    anchor: string | null,
   ): Promise<Step> {
+    const { timing, log } = this.parts;
+    for (let looks = 0; anchor !== null && looks < goneLooks; looks += 1) {
+      const word = await this.#look({ anchor, mayDelete: false });
+      if (word.kind === 'answer' || word.kind === 'part')
+        return this.#takeFromAnchor(word, { attempt: null, anchor, responseId: ids.responseId });
+      if (word.kind !== 'unclear') break;
+      log.debug({ callId: this.callId, anchor }, 'an anchor did not answer');
+      await pause(timing.firstPollMs, this.owner.signal);
+      if (this.owner.signal.aborted) return { kind: 'aborted' };
+    }
+    return this.#endResponse(
+      'failed',
+      { kind: 'response_gone', ...ids },
+      { usage: null, bill: null },
+      anchor,
+    );
+  }
+
+  async #complete(end: FoundResult, anchor: string | null): Promise<Step> {
     const { callId } = this;
-    const ids = { callId, responseId, requestId };
+    const { output, usage, model, bill, responseId, requestId } = end;
+    const { attempt = null, estimated = false } = end;
     const stored = await this.parts.ledger.end({
-      state: 'done',
-      ...ids,
-      servedModel: model,
-      output,
-      usage,
-      cost: this.#costOf(bill, null),
+      ...{ state: 'done', callId, servedModel: model, output, usage, responseId, requestId },
+      ...{ cost: this.#costOf(bill, null), attempt, estimated },
     });
-    return stored ? { kind: 'completed', ...ids, output, usage, model, reused: false } : lookAgain;
+    if (!stored) return lookAgain;
+    this.#removeAnchor(anchor);
+    const ids = { callId, responseId, requestId };
+    return { kind: 'completed', ...ids, output, usage, model, reused: false };
   }
 
   async #endResponse(
     state: 'failed' | 'cancelled',
     fact: CallFact,
-    usage: Extract<ResponseReading, { kind: 'ended_badly' }>['usage'],
-    bill: Bill | null,
+    { usage, bill, attempt = null, estimated = false }: FoundEnd,
+    anchor: string | null,
   ): Promise<Step> {
     const { callId } = this;
     const failure = this.#classify(fact);
     this.#logFailure(failure);
     const cost = this.#costOf(bill, failure);
-    const end = { state, callId, attempt: null, failure, usage, cost };
+    const end = { state, callId, attempt, failure, usage, cost, estimated } as const;
     const ended = await this.parts.ledger.end(end);
-    return ended ? { kind: 'failed', callId, failure } : lookAgain;
+    if (!ended) return lookAgain;
+    this.#removeAnchor(anchor);
+    return { kind: 'failed', callId, failure };
   }
 
   #costOf(bill: Bill | null, failure: CallFailure | null): NanoUsd | null {
@@ -443,6 +574,34 @@ export class CallInProgress {
 /** An endpoint without background mode holds a request open instead. */
 const modeWith = (account: Account, { mode }: ModelCallRequest): ModelCallRequest['mode'] =>
   account.has('background') ? mode : 'foreground';
+
+/** What a call used and cost, and how that is known. */
+interface FoundEnd {
+  readonly usage: Usage | null;
+  /** null: none was seen. */
+  readonly bill: Bill | null;
+  /** The sending on whose anchor it was found; null (default): it is what OpenAI says of the response. */
+  readonly attempt?: number | null;
+  /** Its usage is an estimate of ours; default no. */
+  readonly estimated?: boolean;
+}
+
+/** A result, and where it was found. */
+interface FoundResult extends FoundEnd {
+  readonly output: ModelOutput;
+  readonly usage: Usage;
+  readonly model: string;
+  readonly responseId: string | null;
+  readonly requestId: string | null;
+}
+
+/** The anchor is for this call alone: who says that it is in use says that the request was taken before, and its reply lost. */
+function onAnchor(exchange: Exclude<Exchange, AnsweredExchange>, { anchor }: Sending): CallFact {
+  if (anchor === null || exchange.kind !== 'refused' || exchange.code !== 'conversation_locked')
+    return exchange;
+  const { status: httpStatus, requestId, code: cause } = exchange;
+  return { kind: 'no_answer', requestLeft: true, cause, httpStatus, requestId };
+}
 
 export class CallUnsettledError extends Error {
   override readonly name = 'CallUnsettledError';

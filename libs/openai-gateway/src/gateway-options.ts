@@ -1,4 +1,5 @@
 /** The gateway's settings, each with its meaning and default. */
+import type { AnchorOptions } from './anchors/anchors.js';
 import type { Metrics } from '#libs/metrics';
 import type { Database } from '#libs/postgres';
 import type { FieldLog } from '#libs/process';
@@ -38,6 +39,8 @@ export interface GatewayOptions {
   readonly outages?: Partial<OutagePolicy>;
   /** Told of latches that are set and released, in the transaction that does it. Default: nobody. */
   readonly tellOutage?: TellOutage;
+  /** Default: the endpoint has no conversations, and no call is sent on one. */
+  readonly anchors?: AnchorOptions;
 }
 
 export interface WebhookOptions {
@@ -59,6 +62,10 @@ export interface GatewayTiming {
   readonly cancelGraceMs: number;
   /** Before a call of unknown outcome is sent again; grows with each sending. */
   readonly resendPauseMs: number;
+  /** How long past a call's own time limit its anchor is asked what became of it. */
+  readonly anchorGraceMs: number;
+  /** After an anchor was deleted: a late answer on its way is waited for, before the call is sent again. */
+  readonly anchorSettleMs: number;
   /** How long `close()` lets requests on the wire finish. */
   readonly closeGraceMs: number;
 }
@@ -71,5 +78,7 @@ export const defaultTiming: GatewayTiming = {
   queuedTimeoutMs: 600_000,
   cancelGraceMs: 30_000,
   resendPauseMs: 1_000,
+  anchorGraceMs: 120_000,
+  anchorSettleMs: 10_000,
   closeGraceMs: 10_000,
 };

@@ -36,6 +36,11 @@ export interface ModelCallRequest {
   readonly callTimeoutMs: number;
   /** What becomes of a call whose outcome cannot be known: a person decides, or it is sent again (and may be paid twice). */
   readonly whenUnknown: 'hold' | 'resend';
+  /**
+   * Whether it is sent on a conversation, which can tell what became of it when its reply is lost. Default: in the background, where the
+   * account's endpoint has conversations.
+   */
+  readonly anchor?: 'on' | 'off';
   readonly budget: CallBudget;
 }
 
@@ -85,10 +90,12 @@ export interface CompletedCall {
   readonly kind: 'completed';
   readonly callId: string;
   readonly output: ModelOutput;
+  /** An estimate of ours, where the ledger says so (`usage_estimated`). */
   readonly usage: Usage;
-  readonly responseId: string;
+  /** null: the reply was lost, and the output found on the call's anchor. */
+  readonly responseId: string | null;
   readonly requestId: string | null;
-  /** The dated snapshot that answered (`gpt-5.2-2026-01-15`), not the alias that was asked for. */
+  /** The dated snapshot that answered (`gpt-5.2-2026-01-15`), not the alias that was asked for, unless nobody has seen the response. */
   readonly model: string;
   /** Taken from the ledger: nothing was paid again. */
   readonly reused: boolean;

@@ -17,6 +17,7 @@ import { noMetrics, type Metrics } from '#libs/metrics';
 import { uuidv7 } from '#libs/postgres';
 import { DEFAULT_ACCOUNT } from './accounts/account.js';
 import { Accounts } from './accounts/accounts.js';
+import { Anchors, type UsedAnchor } from './anchors/anchors.js';
 import { callIdOf } from './call-id.js';
 import { inCallSpan } from './call-span.js';
 import { countCall } from './count-call.js';
@@ -27,6 +28,7 @@ import { Gates } from './gate/gates.js';
 import { Passage } from './gate/passage.js';
 import { defaultTiming, type GatewayOptions } from './gateway-options.js';
 import { CallLedger } from './ledger/call-ledger.store.js';
+import { leftoversOf } from './ledger/leftovers.js';
 import { openCallsOf } from './ledger/open-calls.js';
 import { FleetLimits, type PoolFacts } from './limits/fleet-limits.js';
 import type { Room } from './limits/limited-pool.js';
@@ -36,6 +38,7 @@ import { estimateInputTokens } from './money/estimate-tokens.js';
 import { worstCost } from './money/price.js';
 import { PriceTable } from './money/price-table.js';
 import type { CallOwner, ModelCallOutcome, ModelCallRequest } from './model-call.js';
+import type { OpenAiEndpoint } from './openai/openai-endpoint.js';
 import type { OpenAiHealth } from './openai/openai-health.js';
 import { readWebhook, type WebhookHeaders, type WebhookReading } from './openai/read-webhook.js';
 import { roomOver, waitedForOver, type ModelRoutes } from './outages/lanes-over-accounts.js';
@@ -80,11 +83,12 @@ export class OpenAiGateway {
     this.#dayBudgets = options.dayBudgets ?? noDayBudgets;
     const { baseUrl, apiKey, lacks = [], accounts = [], routes = new Map() } = options;
     const all = [{ name: DEFAULT_ACCOUNT, baseUrl, apiKey, lacks }, ...accounts];
-    this.#accounts = new Accounts(all, routes, {
+    const shared = {
       connectTimeoutMs: this.#timing.connectTimeoutMs,
       metrics: this.#metrics,
       ...(options.maxConnections !== undefined && { maxConnections: options.maxConnections }),
-    });
+    };
+    this.#accounts = new Accounts(all, routes, shared, (endpoint) => this.#anchorsOf(endpoint));
   }
 
   /** Reads which lanes are shut, and follows that from then on; until then this process knows only of those that it shut itself. */
@@ -171,8 +175,8 @@ export class OpenAiGateway {
   }
 
   /**
-   * For a run that is to be cancelled: its open calls are cancelled at OpenAI, and what was paid for is booked. Nothing of the
-   * run is sent meanwhile: see `stopCalls`. Ends early when the signal fires: the run is no longer ours.
+   * For a run that ends without its open calls: they are cancelled at OpenAI, and what was paid for is booked. Nothing of the
+   * run is sent meanwhile: it is stopped (`stopCalls`), or its owner has stopped. Ends early when the signal fires.
    */
   async closeCalls(runId: string, signal: AbortSignal): Promise<ClosedCalls> {
     const { database, log } = this.#options;
@@ -181,6 +185,19 @@ export class OpenAiGateway {
       ...{ ledger: this.#ledger, prices: this.#prices, accounts: this.#accounts },
       ...{ timing: this.#timing, log },
     });
+  }
+
+  /**
+   * For a run that has ended: what it left is closed as above, and its conversations are removed.
+   * @returns of how much of it more can still be learned
+   */
+  async closeLeftovers(runId: string, signal: AbortSignal): Promise<number> {
+    await this.closeCalls(runId, signal);
+    const left = await leftoversOf(this.#options.database, runId);
+    for (const { callId, anchor, account, isOpen } of left)
+      if (!isOpen && anchor !== null)
+        this.#accounts.of(account).anchors?.remove({ callId, anchor });
+    return left.length;
   }
 
   /** What came to the webhook route, once its signature holds; `off` where there is no secret to check it with. */
@@ -213,6 +230,13 @@ export class OpenAiGateway {
     await this.#accounts.close();
     await orAborted(this.#allIdle(), AbortSignal.timeout(this.#timing.closeGraceMs));
     await this.#limits.close();
+  }
+
+  #anchorsOf(endpoint: OpenAiEndpoint): Anchors | null {
+    const { anchors, log } = this.#options;
+    if (anchors === undefined) return null;
+    const forget = (calls: readonly UsedAnchor[]) => this.#ledger.forgetAnchors(calls);
+    return new Anchors(anchors, { endpoint, forget, log, random: Math.random });
   }
 
   async #carryThrough(

@@ -28,6 +28,8 @@ export const logFields = {
   /** The name of a webhook's receiver. */
   target: 'word',
   responseId: 'word',
+  /** The conversation at OpenAI that a call was sent on. */
+  anchor: 'word',
   requestId: 'word',
   /** Models that share a limit. */
   pool: 'word',

@@ -15,11 +15,13 @@ const last = computeStep({ name: 'last', title: 'Finishing', run: () => ({ a: 'x
 const mapping = (changes: {
   output?: { name: string; schema: object };
   maxParallelItems?: number;
+  timeLimitMs?: number;
 }) =>
   mapStep({
     name: 'each',
     title: 'Reading each',
     maxParallelItems: changes.maxParallelItems ?? 2,
+    ...(changes.timeLimitMs === undefined ? {} : { timeLimitMs: changes.timeLimitMs }),
     ...(changes.output === undefined
       ? {}
       : { output: changes.output as { name: string; schema: typeof strict } }),
@@ -90,6 +92,11 @@ describe('defining a workflow', () => {
       'a map that may run nothing',
       { steps: [mapping({ maxParallelItems: 0 })] },
       'step "each": let maxParallelItems be 1 or more',
+    ],
+    [
+      'a step without any time',
+      { steps: [mapping({ timeLimitMs: 0 })] },
+      'step "each": let timeLimitMs be milliseconds, 1 or more, or leave it out',
     ],
     [
       'more documents at least than at most',

@@ -104,6 +104,12 @@ function stepProblems(step: Step<unknown>): string[] {
         (Number.isSafeInteger(step.maxParallelItems) && step.maxParallelItems > 0),
       'let maxParallelItems be 1 or more',
     ),
+    ...unless(
+      !('timeLimitMs' in step) ||
+        step.timeLimitMs === undefined ||
+        (Number.isSafeInteger(step.timeLimitMs) && step.timeLimitMs > 0),
+      'let timeLimitMs be milliseconds, 1 or more, or leave it out',
+    ),
   ];
   return [...own, ...policyProblems(step), ...webhookProblems(step)].map(
     (problem) => `step "${step.name}": ${problem}`,

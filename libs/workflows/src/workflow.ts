@@ -58,6 +58,11 @@ export interface ModelPrompt {
   readonly mode: 'background' | 'foreground';
   /** When a reply was lost and may have been paid: `hold` for a person, or `resend` and accept a double. */
   readonly whenUnknown: 'hold' | 'resend';
+  /**
+   * Sent on a conversation, from which the answer can be taken when its reply is lost. Default: in the background, where the processor's
+   * settings have conversations; `on`: there in the foreground too; `off`: never, since OpenAI keeps question and answer until both are removed.
+   */
+  readonly anchor?: 'on' | 'off';
 }
 
 export type ModelText =
@@ -90,6 +95,11 @@ export interface CallPolicy {
   readonly serviceTier?: ServiceTier;
   /** What becomes of a call that the flex tier has no room for: it waits (the default), or goes to the default tier at once. */
   readonly whenFlexIsFull?: 'wait' | 'default';
+  /**
+   * For one pass over the step, from its beginning: calls that run then are cancelled, and what was paid for is taken; what is not done is a
+   * `timeout`, tried again by the workflow's policy. Default: only the calls' own limits and the run's deadline.
+   */
+  readonly timeLimitMs?: number;
 }
 
 export interface CallStep<T> extends StepBase, CallPolicy {

@@ -2,7 +2,12 @@
  * Several accounts: what one turns away goes on with the next, and only that; whoever follows or cancels a call asks the account that
  * has it. Real: Postgres, HTTP, the openai SDK, undici. Stands in: OpenAI, twice (dev/simulator).
  */
-import { callIdOf, type CallFailure, type ModelCallRequest } from '#libs/openai-gateway';
+import {
+  callIdOf,
+  type CallFailure,
+  type Capability,
+  type ModelCallRequest,
+} from '#libs/openai-gateway';
 import type { Fault } from '../../../dev/simulator/faults.js';
 import { startSimulator, type Simulator } from '../../../dev/simulator/simulator.js';
 import {
@@ -29,7 +34,7 @@ beforeEach(() => {
 });
 
 const twoAccounts = (
-  lacks: { spare?: readonly 'background'[]; own?: readonly 'background'[] } = {},
+  lacks: { spare?: readonly Capability[]; own?: readonly Capability[] } = {},
 ): NonNullable<GatewayChanges['accounts']> => ({
   lacks: lacks.own ?? [],
   accounts: [
@@ -75,6 +80,36 @@ describe('what one account turns away for good goes on with the next', () => {
     const { outcome, row } = await callWith(null, { baseUrl: 'http://127.0.0.1:1/v1' });
     expect(outcome).toMatchObject({ kind: 'completed' });
     expect(row).toMatchObject({ account: 'spare' });
+  });
+});
+
+describe('conversations are of one account', () => {
+  const anchors = { for: 'all' } as const;
+  const asksFor = (of: Simulator, operation: string) =>
+    of.requests().filter((line) => line.operation === operation).length;
+
+  it('what goes on with the next goes on one of its own, where a lost answer is found', async () => {
+    spare.addFaults([{ fault: { kind: 'reset_after_charge' } }]);
+    const fault = refusal(429, 'insufficient_quota');
+    const { request, outcome, row } = await callWith(fault, { anchors });
+    expect(outcome).toMatchObject({ kind: 'completed', responseId: null });
+    expect(row).toMatchObject({ state: 'done', account: 'spare', usage_estimated: true });
+    expect([paid(request, fixture.simulator), paid(request, spare)]).toEqual([0, 1]);
+    expect(asksFor(spare, 'list_items')).toBeGreaterThan(0);
+    expect(asksFor(fixture.simulator, 'list_items')).toBe(0);
+    await until('removed', () =>
+      Promise.resolve(asksFor(fixture.simulator, 'delete_conversation') > 0),
+    );
+  });
+
+  it('an account that has none is called without', async () => {
+    const before = asksFor(spare, 'create_conversation');
+    const accounts = twoAccounts({ spare: ['conversations'] });
+    const fault = refusal(429, 'insufficient_quota');
+    const { outcome, row } = await callWith(fault, { anchors, accounts });
+    expect(outcome).toMatchObject({ kind: 'completed' });
+    expect(row).toMatchObject({ account: 'spare', anchor: null, fenced_attempt: 0 });
+    expect(asksFor(spare, 'create_conversation')).toBe(before);
   });
 });
 

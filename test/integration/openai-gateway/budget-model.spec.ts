@@ -36,7 +36,7 @@ afterAll(async () => {
 const CALLS = 5;
 const kinds = [
   ...(['send', 'send', 'send', 'put_back', 'lose', 'free', 'pay', 'fail'] as const),
-  ...(['give_up', 'book'] as const),
+  ...(['give_up', 'book', 'fence'] as const),
 ];
 interface Step {
   readonly kind: (typeof kinds)[number];
@@ -67,12 +67,15 @@ interface ModelCall {
   readonly amount: bigint;
   state: 'planned' | 'sending' | 'unknown' | 'given_up' | 'ended';
   attempt: number;
+  /** The newest sending of which it is sure that it never ran. */
+  fenced: number;
   /** Sendings that count in full. */
   lost: bigint;
   /** Of the newest sending; null: it counts in full. */
   cost: bigint | null;
 }
 
+const anchored = (attempt: number) => ({ attempt, anchor: `conv_${attempt}` });
 const chargeOf = ({ state, amount, lost, cost }: ModelCall) =>
   state === 'planned' ? 0n : amount * lost + (cost ?? amount);
 const failure: CallFailure = {
@@ -92,7 +95,15 @@ async function play({ limit, amounts, steps }: Script): Promise<void> {
     mode: 'background',
   } as const;
   const calls = amounts.map((amount): ModelCall => ({
-    ...{ callId: randomUUID(), amount, state: 'planned', attempt: 0, lost: 0n, cost: null },
+    ...{
+      callId: randomUUID(),
+      amount,
+      state: 'planned',
+      attempt: 0,
+      fenced: 0,
+      lost: 0n,
+      cost: null,
+    },
   }));
   await Promise.all(
     calls.map(({ callId }, item) => ledgers[0]!.open({ ...open, callId, item, fence: 1n })),
@@ -110,7 +121,7 @@ async function play({ limit, amounts, steps }: Script): Promise<void> {
 
   async function act(call: ModelCall, { kind, percent }: Step, ledger: CallLedger): Promise<void> {
     const { callId, state } = call;
-    const sending = { callId, fence: 1n, attempt: call.attempt + 1 } as const;
+    const sending = { callId, fence: 1n, ...anchored(call.attempt + 1) } as const;
     const end = { callId, attempt: call.attempt } as const;
     if (kind === 'send' && (state === 'planned' || state === 'unknown')) {
       const reserved = nanoUsd(call.amount);
@@ -119,13 +130,19 @@ async function play({ limit, amounts, steps }: Script): Promise<void> {
       });
       expect(within.kind).toBe(spent() + call.amount <= limit ? 'reserved' : 'refused'); // (I1)
       if (within.kind !== 'reserved') return;
-      call.lost += state === 'unknown' ? 1n : 0n;
+      call.lost += state === 'unknown' && call.fenced < call.attempt ? 1n : 0n;
       Object.assign(call, { state: 'sending', attempt: sending.attempt, cost: null });
     } else if (kind === 'put_back' && state === 'sending') {
-      await ledger.putBack({ ...end, from: 'planned', fence: 1n });
+      await ledger.putBack({ ...end, ...anchored(call.attempt), from: 'planned', fence: 1n });
       call.attempt -= 1;
       if (call.attempt === 0) call.state = 'planned';
+      else if (call.fenced === call.attempt) Object.assign(call, { state: 'unknown', cost: 0n });
       else Object.assign(call, { state: 'unknown', lost: call.lost - 1n });
+    } else if (kind === 'fence' && state === 'unknown') {
+      const fenced = { callId, ...anchored(call.attempt) };
+      const [first, again] = [await ledger.fence(fenced), await ledger.fence(fenced)];
+      expect(again).toBe(first);
+      if (first) Object.assign(call, { fenced: call.attempt, cost: 0n });
     } else if (kind === 'lose' && state === 'sending') {
       await ledger.end({ ...end, state: 'unknown', failure, usage: null, cost: null });
       call.state = 'unknown';
@@ -140,7 +157,7 @@ async function play({ limit, amounts, steps }: Script): Promise<void> {
       const done = {
         state: 'done',
         ...{ callId, responseId: callId, requestId: null, usage },
-        ...{ servedModel: 'm', output, cost: nanoUsd(cost) },
+        ...{ servedModel: 'm', output, cost: nanoUsd(cost), attempt: null, estimated: false },
       } as const;
       await Promise.all([ledger.end(done), ledgers[0]!.end(done), ledgers[1]!.end(done)]); // told thrice
       Object.assign(call, { state: 'ended', cost });

@@ -159,6 +159,25 @@ describe('a call', () => {
     expect(await spentOf(`run/${rich.runId}`)).toBe(most + billOf(rich)!);
   });
 
+  it('whose anchor tells that it never ran is free again: the second sending needs no more budget', async () => {
+    const request = withBudget(most, { callTimeoutMs: 200 });
+    script(request, { kind: 'reset_before_read' });
+    const gateway = fixture.gateway({ anchorSettleMs: 20 }, { anchors: { for: 'all' } });
+    expect((await gateway.callModel(request, anOwner())).kind).toBe('completed');
+    const bill = billOf(request)!;
+    expect(await moneyOf(request)).toMatchObject({ state: 'done', cost: bill, lost: 0 });
+    expect(await spentOf(`run/${request.runId}`)).toBe(bill);
+  });
+
+  it('whose answer is found on its anchor keeps its reservation as uncertain: OpenAI has told no count', async () => {
+    const request = withBudget(most);
+    script(request, { kind: 'reset_after_charge' });
+    const gateway = fixture.gateway({}, { anchors: { for: 'all' } });
+    expect((await gateway.callModel(request, anOwner())).kind).toBe('completed');
+    expect(await moneyOf(request)).toMatchObject({ state: 'done', reserved: most, cost: null });
+    expect(await spentOf(`run/${request.runId}`)).toBe(most);
+  });
+
   it('that a redrive gave up needs budget beside the one that takes its place', async () => {
     const request = withBudget(2n * most - 1n);
     script(request, { kind: 'reset_after_charge' });

@@ -120,7 +120,7 @@ it('tells OpenAI in the metadata which call, run and sending a response belongs 
   const outcome = await fixture.gateway().callModel(request, anOwner());
   expect(outcome).toMatchObject({ kind: 'completed' });
   if (outcome.kind !== 'completed') return;
-  expect(fixture.simulator.find(outcome.responseId)?.request).toMatchObject({
+  expect(fixture.simulator.find(outcome.responseId ?? '')?.request).toMatchObject({
     metadata: { call_id: outcome.callId, run_id: request.runId, attempt: '1' },
     background: true,
     store: true,
@@ -255,6 +255,18 @@ describe('an owner that has lost the run', () => {
     expect(await fixture.gateway().callModel(request, anOwner(1n))).toEqual({ kind: 'not_owner' });
     expect(requestsOf(callId)).toHaveLength(0);
     expect(await fixture.ledgerRow(callId)).toMatchObject({ state: 'planned', fence: 7n });
+  });
+
+  it('sends nothing of a call that nobody has opened before, once the run was taken from it', async () => {
+    const request = aRequest();
+    await fixture.database.transaction((tx) =>
+      bumpFences(tx, [{ runId: request.runId, fence: 2n }]),
+    );
+    expect(await fixture.gateway().callModel(request, anOwner(1n))).toEqual({ kind: 'not_owner' });
+    expect(requestsOf(callIdOf(request))).toHaveLength(0);
+    const next = await fixture.gateway().callModel(request, anOwner(2n));
+    expect(next).toMatchObject({ kind: 'completed' });
+    expect(chargesOf(callIdOf(request))).toBe(1);
   });
 
   it('sends nothing when the run was claimed before it hears that a new call may leave', async () => {

@@ -109,6 +109,12 @@ const lines: readonly Line[] = [
   ['policy codes', 'content policy', refusal(400, 'content_policy_violation'), policy],
   ['conversation locked', '400', refusal(400, 'conversation_locked'), contended],
   ['conversation locked', '409', refusal(409, 'conversation_locked'), contended],
+  [
+    'conversation gone',
+    '404',
+    refusal(404, null, "Conversation with id 'c' not found."),
+    contended,
+  ],
   ['409', '409', refusal(409), contended],
   ['rate limit, and any other 429', 'by code', refusal(429, 'rate_limit_exceeded'), throttled],
   ['rate limit, and any other 429', 'code unknown', refusal(429, 'of_next_year'), throttled],

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import {
+  type AnchorOptions,
   type CallOwner,
   type DayBudgets,
   gatewayMigrations,
@@ -42,6 +43,7 @@ export interface GatewayChanges {
   readonly outages?: Partial<OutagePolicy>;
   readonly tellOutage?: TellOutage;
   readonly metrics?: Metrics;
+  readonly anchors?: AnchorOptions;
   /** Stands around a ledger statement, by its name: a moment to be paused in, or a lost answer. */
   readonly around?: Readonly<Record<string, (run: () => Promise<unknown>) => Promise<unknown>>>;
   /** Told when a transaction is committed. */

@@ -11,6 +11,7 @@ import type { Fault } from '../../../dev/simulator/faults.js';
 import {
   anOwner,
   aRequest,
+  type GatewayChanges,
   type GatewayFixture,
   startGatewayFixture,
   until,
@@ -37,7 +38,11 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map((gateway) => gateway.close()));
 });
 
-async function processor(policy: Partial<OutagePolicy> = {}, baseUrl?: string) {
+async function processor(
+  policy: Partial<OutagePolicy> = {},
+  baseUrl?: string,
+  changes: GatewayChanges = {},
+) {
   const gateway = fixture.gateway(
     {},
     {
@@ -45,6 +50,7 @@ async function processor(policy: Partial<OutagePolicy> = {}, baseUrl?: string) {
       metrics: { add: (name) => void counted.push(name), observe: () => undefined },
       tellOutage: (_, fact) => void facts.push(fact),
       ...(baseUrl !== undefined && { baseUrl }),
+      ...changes,
     },
   );
   open.push(gateway);
@@ -215,6 +221,17 @@ describe('many faults that may be over in a moment', () => {
     expect(gateway.room().byModel.get('gpt-5.2')).toBe(1);
     expect(gateway.waitedFor()).toMatchObject([{ model: 'gpt-5.2' }]);
     for (const outcome of await calls(gateway, 12)) expect(outcome.kind).toBe('completed');
+  });
+
+  it('open it where replies are lost, while their anchors are still asked what became of the calls', async () => {
+    const fault: Fault = { kind: 'reset_before_read' };
+    fixture.simulator.addFaults([{ match: { operation: 'create' }, fault, times: 'always' }]);
+    const gateway = await processor({}, undefined, { anchors: { for: 'all' } });
+    const owner = anOwner();
+    const outcomes = Array.from({ length: 16 }, () => gateway.callModel(aRequest(), owner));
+    await until('it is open', () => gateway.shutLanes().length > 0);
+    owner.stop();
+    for (const { kind } of await Promise.all(outcomes)) expect(kind).toBe('aborted');
   });
 
   it('open it where nobody listens', async () => {

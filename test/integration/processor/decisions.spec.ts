@@ -197,6 +197,38 @@ describe('a redrive', () => {
   });
 });
 
+describe('a run that ends without its calls', () => {
+  const noted = () => fixture.sql('SELECT run_id FROM processor.call_leftovers');
+
+  it.each(['discard', 'complete'] as const)(
+    'by %s is noted, so that they are closed',
+    async (by) => {
+      const runId = await runIn('needs_review');
+      await fixture.insertCall(runId, 1n);
+      await one.admit.admit(aDecision(runId, by));
+      expect(await noted()).toEqual([{ run_id: runId }]);
+    },
+  );
+
+  it('by failing, or by a cancel that was not confirmed, is noted', async () => {
+    for (const outcome of [failed, { kind: 'cancelled' } as const]) {
+      await fixture.empty();
+      const runId = await runIn('running');
+      const [claim] = claims.get(runId)!;
+      await fixture.insertCall(runId, claim.fence);
+      if (outcome.kind === 'cancelled') await two.admit.admit(aDecision(runId, 'cancel'));
+      expect(await one.moves.move(claim, outcome)).toBe('written');
+      expect(await noted()).toEqual([{ run_id: runId }]);
+    }
+  });
+
+  it('is not noted where it leaves none', async () => {
+    await runIn('failed');
+    await runIn('completed');
+    expect(await noted()).toEqual([]);
+  });
+});
+
 describe('a decision that cannot be carried out', () => {
   it('is refused with the reason', async () => {
     const lacking = await runIn('needs_review', { workflow: 'not-built' });

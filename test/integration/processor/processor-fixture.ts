@@ -180,6 +180,7 @@ export async function openProcessorFixture(): Promise<ProcessorFixture> {
         `WITH runs AS (DELETE FROM processor.executions), points AS (DELETE FROM processor.check_points),
            attempts AS (DELETE FROM processor.attempts), decisions AS (DELETE FROM processor.decisions),
            calls AS (DELETE FROM processor.calls), stops AS (DELETE FROM processor.call_stops),
+           fences AS (DELETE FROM processor.run_fences), leftovers AS (DELETE FROM processor.call_leftovers),
            effects AS (DELETE FROM processor.effects)
          DELETE FROM processor.outbox`,
       );

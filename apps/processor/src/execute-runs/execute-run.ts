@@ -4,7 +4,7 @@
  * (E1) Nothing is written but under the lease's fence; a lease that is lost ends the work without a word.
  * (E2) A pass goes over the steps in order and skips what is check-pointed; finished model calls are never repeated.
  * (E3) Every pass ends in one decision: done, wait here, later, a person, or never.
- * (E4) The run's own deadline is wall-clock and always wins, but over a cancel.
+ * (E4) The run's own deadline is wall-clock and always wins, but over a cancel. What still runs at OpenAI then is cancelled, and booked.
  * (E5) A run is given back when nothing of it is on its way to OpenAI: the next owner finds a result, or a call to pick up.
  * (E6) A run that is to be cancelled makes no call and sends nothing any more. Its open calls and effects are closed first,
  *      then it ends.
@@ -79,6 +79,7 @@ async function settle(
   if (outcome.kind === 'cancelled' && !(await closeCalls(lease, tools))) {
     return settle(lease, tools, afterLeave(lease));
   }
+  if (isPastDeadline(outcome)) await closeModelCalls(lease, tools); // (E4)
   if (outcome.kind === 'released') await tools.gateway.offTheWire(lease.claim.run.run_id); // (E5)
   tellOutcome(outcome);
   lease.settling();
@@ -108,10 +109,10 @@ function report(
 }
 
 /** @returns false: the run has to be left before its calls are closed (E6) */
-async function closeCalls({ claim, ownership }: Lease, tools: ExecuteTools): Promise<boolean> {
-  const { run_id: runId, tenant } = claim.run;
-  const { leftOpen } = await tools.gateway.closeCalls(runId, ownership);
-  if (ownership.aborted) return false;
+async function closeCalls(lease: Lease, tools: ExecuteTools): Promise<boolean> {
+  const { run_id: runId, tenant } = lease.claim.run;
+  await closeModelCalls(lease, tools);
+  if (lease.ownership.aborted) return false;
   const unclear = await tools.effects.close(runId);
   if (unclear > 0) {
     tools.log.warn(
@@ -119,11 +120,18 @@ async function closeCalls({ claim, ownership }: Lease, tools: ExecuteTools): Pro
       'run cancelled; whether its effects happened is not known',
     );
   }
-  if (leftOpen > 0) {
-    tools.log.warn({ runId, tenant, leftOpen }, 'run cancelled; what its calls cost is not known');
-  }
   return true;
 }
+
+async function closeModelCalls({ claim, ownership }: Lease, tools: ExecuteTools): Promise<void> {
+  const { run_id: runId, tenant } = claim.run;
+  const { leftOpen } = await tools.gateway.closeCalls(runId, ownership);
+  if (leftOpen > 0 && !ownership.aborted)
+    tools.log.warn({ runId, tenant, leftOpen }, 'run ends; what its calls cost is not known yet');
+}
+
+const isPastDeadline = (outcome: FinalOutcome): boolean =>
+  outcome.kind === 'failed' && outcome.failure.class === 'deadline_exceeded';
 
 function afterLeave({ ownership }: Lease): { readonly kind: 'released' | 'lost' } {
   const { reason } = ownership.reason as WorkAbortedError;

@@ -13,6 +13,8 @@
  * (M6) A call turns out cheaper than the most that it may cost. What the budget did not cover while other items were on their way
  *      is tried once more, one after the other, when these are settled; what it does not cover then waits for a person.
  * (M7) A call that cannot be sent for now parks the run once every other item has come to its end: nothing of it is open then.
+ * (M8) A step's own time limit shortens that of its calls: the gateway cancels them, and takes what was paid for all the same. An item
+ *      that has not begun by then has not been asked for.
  */
 import { defaultRetryPolicy, parseUsd } from '#libs/domain';
 import {
@@ -97,9 +99,13 @@ export async function runModelStep(
     ? new Map<number, NewestCall>()
     : await newestCalls(tools.database, run.row.run_id, index, run.row.redriven_fence ?? 0n);
   const parallel = step.kind === 'map' ? step.maxParallelItems : 1;
+  const isOverAtMs = performance.now() + (step.timeLimitMs ?? Infinity);
   const oneUnit = async (unit: Unit): Promise<UnitEnd> => {
     if (lease.signal.aborted) return abortedBy(lease);
-    const end = await runUnit(unit, newest.get(unit.item), step, index, run, lease, tools);
+    const leftMs = isOverAtMs - performance.now();
+    if (leftMs <= 0) return { kind: 'failed', failure: notBegun(step, unit) }; // (M8)
+    const before = newest.get(unit.item);
+    const end = await runUnit(within(leftMs, unit), before, step, index, run, lease, tools);
     if (end.kind === 'done') {
       done++;
       tellDone();
@@ -141,6 +147,25 @@ function unitsOf(step: ModelStep, { context }: OpenRun): Unit[] {
     prompt: () => step.prompt(item, context),
     read: (output) => step.read(output, item, context),
   }));
+}
+
+/** (M8) */
+function within(leftMs: number, unit: Unit): Unit {
+  if (leftMs === Infinity) return unit;
+  const prompt = () => {
+    const asked = unit.prompt();
+    return { ...asked, callTimeoutMs: Math.min(asked.callTimeoutMs, Math.ceil(leftMs)) };
+  };
+  return { item: unit.item, prompt, read: (output) => unit.read(output) };
+}
+
+function notBegun(step: ModelStep, { item }: Unit): ItemFailure {
+  return {
+    ...({ class: 'timeout', code: 'step_timeout', httpStatus: null, requestId: null } as const),
+    ...{ responseId: null, retryAfterMs: null, step: step.name },
+    message: 'the time limit of the step was over before the item was asked for',
+    item: step.kind === 'map' ? item : null,
+  };
 }
 
 async function runUnit(

@@ -22,9 +22,20 @@ import {
   type WaitingReason,
 } from '#libs/domain';
 import type { Outbox, OutboxMessage } from '#libs/messaging';
-import { bumpFences, spendOfRuns, type RunSpend } from '#libs/openai-gateway';
+import {
+  bumpCallFences,
+  bumpFences,
+  noteLeftovers,
+  spendOfRuns,
+  type RunSpend,
+} from '#libs/openai-gateway';
 import { RowRefusedError, statement, uuidv7, type Tx } from '#libs/postgres';
-import { publicStatusOf, type ExecutionRow, type ExecutionStatus } from './execution.js';
+import {
+  FIRST_FENCE,
+  publicStatusOf,
+  type ExecutionRow,
+  type ExecutionStatus,
+} from './execution.js';
 import {
   pendingDecisions,
   recordAnswers,
@@ -131,9 +142,16 @@ export async function changeExecutions(
   const byRun = new Map(changes.map((change) => [change.runId, change]));
   const changed = rows.map((row) => ({ row, change: byRun.get(row.run_id)! }));
   const left = changed.filter(({ row, change }) => leavesOwner(change, row));
-  bumpFences(
+  const fencesOf = (isCompleted: boolean) =>
+    left
+      .filter(({ row }) => (row.status === 'completed') === isCompleted)
+      .map(({ row }) => ({ runId: row.run_id, fence: row.fence }));
+  bumpFences(tx, fencesOf(false));
+  bumpCallFences(tx, fencesOf(true));
+  const leaving = changed.filter(({ row, change }) => mayLeaveCalls(change, row));
+  noteLeftovers(
     tx,
-    left.map(({ row }) => ({ runId: row.run_id, fence: row.fence })),
+    leaving.map(({ row }) => row.run_id),
   );
   const spent = await spendOfEnded(tx, changed);
   const answered = changed.flatMap(({ row, change }) => answersOf(row, change));
@@ -231,6 +249,13 @@ function eventsOf({ answers, event }: ExecutionChange): number {
 
 function leavesOwner(change: ExecutionChange, row: ExecutionRow): boolean {
   return change.from === 'running' && row.status !== 'running';
+}
+
+/** Any end, but for the ordinary one: completed by the first owner. */
+function mayLeaveCalls(change: ExecutionChange, row: ExecutionRow): boolean {
+  if (row.status === 'failed' || row.status === 'cancelled') return true;
+  if (row.status !== 'completed') return false;
+  return change.from !== 'running' || row.fence > FIRST_FENCE + 1n;
 }
 
 /** Only events at an end or a stop tell what was used, and what it cost. */

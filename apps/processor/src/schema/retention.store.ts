@@ -10,7 +10,13 @@
  */
 import type { ContentStore, NeededUntil } from '#libs/content';
 import { parkedRemover } from '#libs/messaging';
-import { forgetOutputs, removeCalls, removeDayBudgets, removeLatches } from '#libs/openai-gateway';
+import {
+  forgetOutputs,
+  noteLeftovers,
+  removeCalls,
+  removeDayBudgets,
+  removeLatches,
+} from '#libs/openai-gateway';
 import { statement, type Database, type Retention } from '#libs/postgres';
 import type { Keep } from '#libs/process';
 import { forgetEffects, removeEffects } from './effects.store.js';
@@ -44,6 +50,8 @@ export const processorRetention: readonly Retention<ProcessorStores, Keep>[] = [
       'processor.calls',
       'processor.call_stops',
       'processor.budgets',
+      'processor.run_fences',
+      'processor.call_leftovers',
       'processor.effects',
       'processor.decisions',
     ],
@@ -132,6 +140,7 @@ async function expire(database: Database, keepMs: number, maxRows: number): Prom
     await tx.query(REMOVE_CHECK_POINTS, [runIds]);
     await tx.query(REMOVE_ATTEMPTS, [runIds]);
     await forgetOutputs(tx, runIds);
+    noteLeftovers(tx, runIds); // conversations of processes that died hold the same
     await forgetEffects(tx, runIds);
     await tx.query(EXPIRE, [runIds]);
     return runIds.length;

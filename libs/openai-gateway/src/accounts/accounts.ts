@@ -1,4 +1,5 @@
 /** The accounts of the settings, each with its own endpoint, and which of them a model's calls go to. */
+import type { Anchors } from '../anchors/anchors.js';
 import type { OpenAiHealth } from '../openai/openai-health.js';
 import { OpenAiEndpoint, type EndpointOptions } from '../openai/openai-endpoint.js';
 import { DEFAULT_ACCOUNT, type AccountOptions, type Capability } from './account.js';
@@ -8,6 +9,8 @@ export interface Account {
   /** Sent with every request, so a refusal may quote it. */
   readonly apiKey: string;
   readonly endpoint: OpenAiEndpoint;
+  /** Conversations that its calls are sent on: one of another account means nothing here. null: they are sent without. */
+  readonly anchors: Anchors | null;
   has(capability: Capability): boolean;
 }
 
@@ -21,6 +24,7 @@ export class Accounts {
     accounts: readonly AccountOptions[],
     private readonly routes: AccountRoutes,
     shared: Omit<EndpointOptions, 'baseUrl' | 'apiKey'>,
+    anchorsOf: (endpoint: OpenAiEndpoint) => Anchors | null = () => null,
   ) {
     this.#accounts = new Map(
       accounts.map(({ name, baseUrl, apiKey, lacks = [] }) => {
@@ -28,7 +32,8 @@ export class Accounts {
         // One secret, one account: the webhooks of others are not listened to.
         const isDeaf = (each: Capability) => each === 'webhooks' && name !== DEFAULT_ACCOUNT;
         const has = (each: Capability) => !lacks.includes(each) && !isDeaf(each);
-        return [name, { name, apiKey, endpoint, has }];
+        const anchors = has('conversations') ? anchorsOf(endpoint) : null;
+        return [name, { name, apiKey, endpoint, anchors, has }];
       }),
     );
   }
@@ -70,7 +75,13 @@ export class Accounts {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#accounts.values()].map(({ endpoint }) => endpoint.close()));
+    const all = [...this.#accounts.values()];
+    await Promise.all(
+      all.map(async ({ anchors, endpoint }) => {
+        await anchors?.close();
+        await endpoint.close();
+      }),
+    );
   }
 
   get hasSeveral(): boolean {

@@ -48,7 +48,8 @@ export interface FailedResponse {
 export interface IncompleteResponse {
   readonly kind: 'incomplete_response';
   readonly reason: string | null;
-  readonly responseId: string;
+  /** null: found on the call's anchor. */
+  readonly responseId: string | null;
   readonly requestId: string | null;
 }
 
@@ -74,10 +75,10 @@ export interface CancelledElsewhere {
   readonly requestId: string | null;
 }
 
-/** We cancelled the response, because its run was cancelled. */
+/** We cancelled the response, because its run has ended or is to end without it. */
 export interface CancelledOnRequest {
   readonly kind: 'cancelled_on_request';
-  readonly responseId: string;
+  readonly responseId: string | null;
   readonly requestId: string | null;
 }
 

@@ -117,6 +117,12 @@ export const classificationTable: readonly ClassificationRow[] = [
     support: 'Another call on the same conversation is still at work; ours was not started.',
   },
   {
+    name: 'conversation gone',
+    when: both(status(404), says(/^conversation\b.*\bnot found/i)),
+    ...{ class: 'contended', paid: 'no', breaker: 'none', code: 'contended', waitAtLeastMs: 2_000 },
+    support: 'The conversation that the call was sent on was removed; the call was not started.',
+  },
+  {
     name: 'throttled inside a 200',
     when: both(isFailedResponse, code('rate_limit_exceeded')),
     ...{ class: 'throttled', paid: 'maybe', breaker: 'shrink_bucket', code: 'throttled' },

@@ -126,6 +126,11 @@ const facts: [string, CallFact, FailureClass, Paid, BreakerEffect][] = [
   ['policy', withCode(400, 'content_policy_violation'), 'policy', 'maybe', 'none'],
   ['invalid prompt', withCode(400, 'invalid_prompt'), 'policy', 'maybe', 'none'],
   ['locked, 400', withCode(400, 'conversation_locked'), 'contended', 'no', 'none'],
+  [
+    'its conversation removed',
+    refused(404, { message: "Conversation with id 'conv_1' not found." }),
+    ...(['contended', 'no', 'none'] as const),
+  ],
   ['409', refused(409), 'contended', 'no', 'none'],
   ['429 rate limit', withCode(429, 'rate_limit_exceeded'), 'throttled', 'no', 'shrink_bucket'],
   ['429, code unknown', withCode(429, 'something_new'), 'throttled', 'no', 'shrink_bucket'],

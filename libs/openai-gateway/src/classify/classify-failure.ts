@@ -83,7 +83,7 @@ function describe(fact: CallFact, row: ClassificationRow, sentTexts: readonly st
     case 'cancelled_elsewhere':
       return 'The response was cancelled at OpenAI, not by Holdfast.';
     case 'cancelled_on_request':
-      return 'The response was cancelled at OpenAI, because its run was cancelled.';
+      return 'The response was cancelled at OpenAI, because its run ended without it.';
     case 'sender_died':
       return 'The process that sent the call ended before it knew what came of it.';
   }

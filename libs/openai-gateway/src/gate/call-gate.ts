@@ -40,6 +40,8 @@ export type Entrance =
 export interface CallPass {
   /** OpenAI's answer to the POST, or that none came. */
   answered(exchange: Exchange): void;
+  /** Nobody knows what became of it: it is being found out, and it may still go on at OpenAI. */
+  lost(failure: CallFailure): void;
   leave(end: PassEnd): void;
 }
 

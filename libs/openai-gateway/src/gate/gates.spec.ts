@@ -17,7 +17,8 @@ const parked: Entrance = { kind: 'parked', reason: 'outage', because: 'shut', un
 
 /** Notes who left it, and how. */
 function gate(answer: 'open' | 'shut', left: PassEnd['kind'][]): CallGate {
-  const pass: CallPass = { answered: () => undefined, leave: ({ kind }) => left.push(kind) };
+  const ignore = () => undefined;
+  const pass: CallPass = { answered: ignore, lost: ignore, leave: ({ kind }) => left.push(kind) };
   return {
     tryEnter: () => (answer === 'open' ? pass : null),
     enter: () => Promise.resolve(answer === 'open' ? { kind: 'entered', pass } : parked),

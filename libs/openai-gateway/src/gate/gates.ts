@@ -33,5 +33,6 @@ function turnBack<T>(passes: readonly CallPass[], because: T): T {
 
 const allOf = (passes: readonly CallPass[]): CallPass => ({
   answered: (exchange) => passes.forEach((pass) => pass.answered(exchange)),
+  lost: (failure) => passes.forEach((pass) => pass.lost(failure)),
   leave: (end) => passes.forEach((pass) => pass.leave(end)),
 });

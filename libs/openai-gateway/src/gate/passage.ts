@@ -48,6 +48,10 @@ export class Passage {
     this.#pass?.answered(exchange);
   }
 
+  lost(failure: CallFailure): void {
+    this.#pass?.lost(failure);
+  }
+
   /** Null: it could not be carried through. */
   leave(outcome: ModelCallOutcome | null): void {
     this.#leave(outcome === null ? { kind: 'left' } : endOf(outcome));

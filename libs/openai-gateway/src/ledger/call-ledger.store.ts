@@ -10,6 +10,7 @@
  * (L3) Facts are written whoever owns the run by now: a response id, a result that was paid for. Only sending is fenced.
  * (L4) What came of one sending ends the call only while the ledger still waits for that very sending.
  * (L5) Every write is one batched statement, idempotent, and tried again for as long as the database is away.
+ * (L6) A sending is fenced when its anchor was deleted, empty and free: only then is another one no possible duplicate of it.
  */
 import type { NanoUsd } from '#libs/domain';
 import { noMetrics, type Metrics } from '#libs/metrics';
@@ -17,6 +18,8 @@ import { packBytes, type Database, KeyedBatcher, type Statement, uuidv7 } from '
 import type { CallFailure, ModelCallRequest, ModelOutput, Usage } from '../model-call.js';
 import {
   endCalls,
+  fenceSendings,
+  forgetAnchors,
   markAccepted,
   markSending,
   openCalls,
@@ -47,14 +50,18 @@ export interface Rerouting {
   readonly mode: ModelCallRequest['mode'];
 }
 
-/** The call as the ledger has it. `maySend`: this very opening made it, in `sending`; its first attempt may leave. */
+/** The call as the ledger has it, on the anchor that it was opened with. `maySend`: this very opening made it, in `sending`; its first attempt may leave. */
 export interface Opening {
   readonly call: LedgerCall;
   readonly maySend: boolean;
 }
 
-/** A call that is to be sent at once; `reserved`: the most that it may cost. */
-type SendingCall = OpenedCall & { readonly sender: string; readonly reserved: NanoUsd };
+/** A call that is to be sent at once, on this anchor; `reserved`: the most that it may cost. */
+type SendingCall = OpenedCall & {
+  readonly sender: string;
+  readonly reserved: NanoUsd;
+  readonly anchor: string | null;
+};
 
 export interface Sending {
   readonly callId: string;
@@ -62,6 +69,15 @@ export interface Sending {
   readonly fence: bigint;
   /** Which sending of this call, from 1. */
   readonly attempt: number;
+  /** The conversation that it is sent on. */
+  readonly anchor: string | null;
+}
+
+export interface FencedSending {
+  readonly callId: string;
+  readonly attempt: number;
+  /** Deleted. */
+  readonly anchor: string;
 }
 
 type ReservedSending = Sending & { readonly reserved: NanoUsd };
@@ -78,11 +94,16 @@ export type CallEnd =
       readonly state: 'done';
       readonly callId: string;
       readonly cost: NanoUsd | null;
-      readonly responseId: string;
+      /** The sending on whose anchor it was found; null where it is what OpenAI says of the response. */
+      readonly attempt: number | null;
+      /** null: nobody has seen it. */
+      readonly responseId: string | null;
       readonly requestId: string | null;
       readonly servedModel: string;
       readonly output: ModelOutput;
       readonly usage: Usage;
+      /** Its usage is an estimate of ours: the answer was found on its anchor. */
+      readonly estimated: boolean;
     }
   | {
       readonly state: 'failed' | 'cancelled' | 'unknown';
@@ -92,6 +113,8 @@ export type CallEnd =
       readonly failure: CallFailure;
       readonly usage: Usage | null;
       readonly cost: NanoUsd | null;
+      /** As above; default no. */
+      readonly estimated?: boolean;
     };
 
 export class CallLedger {
@@ -101,7 +124,7 @@ export class CallLedger {
   );
   readonly #sending = batcher<ReservedSending, boolean>('gateway.sending', (items) =>
     this.#change(markSending, items, (item) => [
-      ...[item.callId, item.from, item.fence, item.attempt, item.reserved],
+      ...[item.callId, item.from, item.fence, item.attempt, item.anchor, item.reserved],
     ]),
   );
   readonly #budgeted = batcher<BudgetedSending, Reservation>('gateway.budgeted_sending', (items) =>
@@ -112,6 +135,9 @@ export class CallLedger {
   );
   readonly #reroute = batcher<Rerouting, boolean>('gateway.reroute', (items) =>
     this.#change(reroute, items, (item) => [item.callId, item.fence, item.account, item.mode]),
+  );
+  readonly #fenced = batcher<FencedSending, boolean>('gateway.fenced', (items) =>
+    this.#change(fenceSendings, items, (item) => [item.callId, item.attempt, item.anchor]),
   );
   readonly #accepted = batcher<Acceptance, string | null>('gateway.accepted', (items) =>
     this.#acceptAll(items),
@@ -128,9 +154,9 @@ export class CallLedger {
     return this.#open.push(call);
   }
 
-  /** The same for somebody who is ready to send it now, if it turns out to be new (L1). */
-  openSending(call: OpenedCall, reserved: NanoUsd): Promise<Opening> {
-    return this.#openSending.push({ ...call, sender: uuidv7(), reserved });
+  /** The same for somebody who is ready to send it now, on this anchor, if it turns out to be new (L1). */
+  openSending(call: OpenedCall, reserved: NanoUsd, anchor: string | null): Promise<Opening> {
+    return this.#openSending.push({ ...call, sender: uuidv7(), reserved, anchor });
   }
 
   /** For a call without budgets. False: we may not send (L1). */
@@ -153,6 +179,19 @@ export class CallLedger {
     return this.#reroute.push(rerouting);
   }
 
+  /** False: the ledger no longer asks what became of that sending. */
+  fence(sending: FencedSending): Promise<boolean> {
+    return this.#fenced.push(sending);
+  }
+
+  /** For calls that have ended. */
+  async forgetAnchors(
+    calls: readonly { readonly callId: string; readonly anchor: string }[],
+  ): Promise<void> {
+    const columns = [calls.map(({ callId }) => callId), calls.map(({ anchor }) => anchor)];
+    await this.database.query(forgetAnchors, columns);
+  }
+
   /** Answers with the response id that the ledger holds: another one, if another sending was first (L3). */
   markAccepted(acceptance: Acceptance): Promise<string | null> {
     return this.#accepted.push(acceptance);
@@ -172,7 +211,7 @@ export class CallLedger {
     const rows = await this.#run<CallRow & { sender: string | null }, SendingCall>(
       openSending,
       calls,
-      (call) => [...openColumns(call), call.sender, call.reserved],
+      (call) => [...openColumns(call), call.sender, call.reserved, call.anchor],
     );
     return calls.map((call, index) => {
       const row = opened(rows[index], call);
@@ -298,7 +337,7 @@ function endColumns(end: CallEnd): readonly unknown[] {
   return end.state === 'done'
     ? [
         end.callId,
-        null,
+        end.attempt,
         end.state,
         end.responseId,
         end.requestId,
@@ -306,6 +345,7 @@ function endColumns(end: CallEnd): readonly unknown[] {
         JSON.stringify(end.usage),
         null,
         end.cost,
+        end.estimated,
       ]
     : [
         end.callId,
@@ -317,5 +357,6 @@ function endColumns(end: CallEnd): readonly unknown[] {
         end.usage && JSON.stringify(end.usage),
         JSON.stringify(end.failure),
         end.cost,
+        end.estimated ?? false,
       ];
 }

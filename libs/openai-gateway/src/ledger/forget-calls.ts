@@ -9,10 +9,12 @@ export async function forgetOutputs(tx: Tx, runIds: readonly string[]): Promise<
   await tx.query(FORGET_OUTPUTS, [runIds]);
 }
 
-/** The rows, that the runs were stopped, and what was left of their budgets. */
+/** The rows, that the runs were stopped or taken from an owner, and what was left of their budgets. */
 export async function removeCalls(tx: Tx, runIds: readonly string[]): Promise<void> {
   await tx.query(REMOVE, [runIds]);
   await tx.query(REMOVE_STOPS, [runIds]);
+  await tx.query(REMOVE_FENCES, [runIds]);
+  await tx.query(REMOVE_LEFTOVERS, [runIds]);
   await tx.query(REMOVE_BUDGETS, [runIds.map((runId) => `run/${runId}`)]);
 }
 
@@ -35,6 +37,16 @@ const REMOVE = statement(
 const REMOVE_STOPS = statement(
   'gateway.remove_stops',
   `DELETE FROM processor.call_stops WHERE run_id = ANY($1::uuid[])`,
+);
+
+const REMOVE_FENCES = statement(
+  'gateway.remove_run_fences',
+  `DELETE FROM processor.run_fences WHERE run_id = ANY($1::uuid[])`,
+);
+
+const REMOVE_LEFTOVERS = statement(
+  'gateway.remove_leftovers',
+  `DELETE FROM processor.call_leftovers WHERE run_id = ANY($1::uuid[])`,
 );
 
 const REMOVE_BUDGETS = statement(

@@ -11,7 +11,8 @@ export type LedgerCall = LedgerCallBase &
         readonly state: 'done';
         readonly output: ModelOutput;
         readonly usage: Usage;
-        readonly responseId: string;
+        /** null: taken from its anchor, nobody has seen it. */
+        readonly responseId: string | null;
         readonly servedModel: string;
       }
     | { readonly state: 'failed' | 'cancelled'; readonly failure: CallFailure }
@@ -28,6 +29,10 @@ export interface LedgerCallBase {
   readonly account: string;
   /** Since the last sending, by the database's clock; 0 where nothing was sent. */
   readonly sentAgoMs: number;
+  /** The conversation that it was sent on last, or, where it is to be sent, that is at hand for it; null: none, or it is gone. */
+  readonly anchor: string | null;
+  /** Since it was made sure that the last sending has left nothing and never will; null: it was not. */
+  readonly fencedAgoMs: number | null;
 }
 
 /** The columns that `open` reads. */
@@ -45,6 +50,8 @@ export interface CallRow {
   readonly usage: Usage | null;
   readonly failure: CallFailure | null;
   readonly sent_ago_ms: number | null;
+  readonly anchor: string | null;
+  readonly fenced_ago_ms: number | null;
 }
 
 /** @throws CallRowBrokenError where a column that the state needs is empty (the table's checks forbid it) */
@@ -57,6 +64,8 @@ export function readCallRow(row: CallRow): LedgerCall {
     requestId: row.request_id,
     account: row.account,
     sentAgoMs: row.sent_ago_ms ?? 0,
+    anchor: row.anchor,
+    fencedAgoMs: row.fenced_ago_ms,
   };
   const need = <T>(value: T | null, column: string): T => {
     if (value === null) throw new CallRowBrokenError(row.call_id, row.state, column);
@@ -78,7 +87,7 @@ export function readCallRow(row: CallRow): LedgerCall {
         state: 'done',
         output: decodeOutput(need(row.output, 'output')),
         usage: need(row.usage, 'usage'),
-        responseId: need(row.response_id, 'response_id'),
+        responseId: row.response_id,
         servedModel: need(row.served_model, 'served_model'),
       };
   }

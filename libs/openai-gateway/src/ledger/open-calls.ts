@@ -10,6 +10,7 @@ export interface OpenCall {
   readonly account: string;
   /** Sendings so far. */
   readonly attempt: number;
+  readonly anchor: string | null;
 }
 
 export async function openCallsOf(sql: Sql, runId: string): Promise<OpenCall[]> {
@@ -19,7 +20,7 @@ export async function openCallsOf(sql: Sql, runId: string): Promise<OpenCall[]> 
 
 const OPEN_CALLS = statement(
   'gateway.open_calls_of_run',
-  `SELECT call_id AS "callId", model, state, response_id AS "responseId", account, attempt_count AS attempt
+  `SELECT call_id AS "callId", model, state, response_id AS "responseId", account, attempt_count AS attempt, anchor
    FROM processor.calls
    WHERE run_id = $1 AND state IN ('sending', 'accepted', 'unknown') ORDER BY step, item, try`,
 );

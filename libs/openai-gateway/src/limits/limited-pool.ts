@@ -218,6 +218,7 @@ export class LimitedPool {
         const headers = exchange.kind === 'no_answer' ? null : exchange.headers;
         tell(refusalOf(exchange, Date.now()), headers);
       },
+      lost: () => undefined, // it keeps its slot: it may still go on
       leave: (end: PassEnd) => {
         this.#onTheirWay(tenant, -1);
         if (end.kind === 'failed') tell(end.failure, null);

@@ -7,7 +7,7 @@
  * (T3) What stays the same from call to call (instructions, a schema) is counted once.
  */
 import { countTokens } from 'gpt-tokenizer/encoding/o200k_base';
-import type { ModelCallRequest } from '../model-call.js';
+import type { ModelCallRequest, Usage } from '../model-call.js';
 
 /** What OpenAI adds around instructions, input and schema. */
 const FRAME_TOKENS = 32;
@@ -28,6 +28,17 @@ export async function estimateInputTokens(
   let sum = FRAME_TOKENS + (await tokensOf(input));
   for (const text of fixed) sum += await tokensOfFixed(text);
   return sum;
+}
+
+/** What an answer that was found without its count of tokens has used, but for reasoning, which leaves no text. */
+export async function estimateUsage(
+  request: Pick<ModelCallRequest, 'instructions' | 'input' | 'output'>,
+  text: string,
+): Promise<Usage> {
+  const inputTokens = await estimateInputTokens(request);
+  const outputTokens = await tokensOf(text);
+  const totalTokens = inputTokens + outputTokens;
+  return { inputTokens, cachedInputTokens: 0, outputTokens, reasoningTokens: 0, totalTokens };
 }
 
 async function tokensOf(text: string): Promise<number> {

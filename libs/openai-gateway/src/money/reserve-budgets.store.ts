@@ -11,7 +11,7 @@
  */
 import { nanoUsd, type NanoUsd } from '#libs/domain';
 import { statement, type Database, type Tx } from '#libs/postgres';
-import { mayBeSent } from '../ledger/call-statements.js';
+import { beforeIsLost, mayBeSent } from '../ledger/call-statements.js';
 import { decideReservations, keyOf, type Budget, type BudgetRefusal } from './budget.js';
 
 export interface BudgetedSending {
@@ -19,6 +19,8 @@ export interface BudgetedSending {
   readonly from: 'planned' | 'unknown';
   readonly fence: bigint;
   readonly attempt: number;
+  /** The conversation that it is sent on. */
+  readonly anchor: string | null;
   readonly reserved: NanoUsd;
   readonly budgets: readonly Budget[];
 }
@@ -77,7 +79,7 @@ async function reserveIn(tx: Tx, items: readonly BudgetedSending[]): Promise<Res
 
 /** What it was reserved for once it is reserved for again (Z5). */
 function wantedOf(item: BudgetedSending, row: LockedCall) {
-  const { callId, attempt, budgets } = item;
+  const { callId, from, attempt, anchor, budgets } = item;
   const amount = row.reserved > 0n ? nanoUsd(row.reserved) : item.reserved;
   const held = row.budgets ?? [];
   const keyed = budgets.map((budget) => {
@@ -85,7 +87,7 @@ function wantedOf(item: BudgetedSending, row: LockedCall) {
     return { ...budget, key: before ?? keyOf(budget, row.today) };
   });
   const keys = new Set([...held, ...keyed.map(({ key }) => key)]);
-  return { callId, attempt, amount, budgets: keyed, keys: [...keys] };
+  return { callId, from, attempt, anchor, amount, budgets: keyed, keys: [...keys] };
 }
 
 const isSameBudget = (key: string, { scope, name }: Budget): boolean =>
@@ -117,7 +119,9 @@ async function write(tx: Tx, taken: readonly Wanted[]): Promise<void> {
     for (const key of keys) sums.set(key, (sums.get(key) ?? 0n) + amount);
   await tx.query(WRITE, [
     taken.map(({ callId }) => callId),
+    taken.map(({ from }) => from),
     taken.map(({ attempt }) => attempt),
+    taken.map(({ anchor }) => anchor),
     taken.map(({ amount }) => amount),
     taken.map(({ keys }) => JSON.stringify(keys)),
     [...sums.keys()],
@@ -145,12 +149,13 @@ const WRITE = statement(
   'gateway.send_within_budgets',
   `WITH sent AS (
      UPDATE processor.calls c
-     SET state = 'sending', attempt_count = w.attempt, sending_at = now(),
-         possible_duplicate = c.possible_duplicate OR c.state = 'unknown',
-         lost_sendings = c.lost_sendings + (c.state = 'unknown')::int, reserved = w.amount, cost = NULL,
+     SET state = 'sending', attempt_count = w.attempt, sending_at = now(), anchor = w.anchor,
+         possible_duplicate = c.possible_duplicate OR ${beforeIsLost},
+         lost_sendings = c.lost_sendings + ${beforeIsLost}::int, reserved = w.amount, cost = NULL,
          budgets = ARRAY(SELECT json_array_elements_text(w.budgets))
-     FROM unnest($1::uuid[], $2::int[], $3::bigint[], $4::json[]) AS w (call_id, attempt, amount, budgets)
+     FROM unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::bigint[], $6::json[])
+       AS w (call_id, from_state, attempt, anchor, amount, budgets)
      WHERE c.call_id = w.call_id)
    UPDATE processor.budgets b SET spent = b.spent + w.amount
-   FROM unnest($5::text[], $6::bigint[]) AS w (key, amount) WHERE b.key = w.key`,
+   FROM unnest($7::text[], $8::bigint[]) AS w (key, amount) WHERE b.key = w.key`,
 );

@@ -10,7 +10,7 @@ export interface RunSpend {
   readonly model: string;
   /** Sent, whatever became of them. */
   readonly calls: number;
-  /** Of these, calls that OpenAI has answered with a count of tokens. */
+  /** Of these, calls whose tokens are counted: by OpenAI, or by us where the answer was found on an anchor. */
   readonly counted: number;
   readonly inputTokens: number;
   readonly cachedInputTokens: number;

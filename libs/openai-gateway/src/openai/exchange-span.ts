@@ -1,8 +1,12 @@
 import type { OpenSpan, SpanPlan } from '#libs/tracing';
-import type { Exchange } from './exchange.js';
+import type { Answered, Exchange } from './exchange.js';
 
 /** One request to OpenAI: https://opentelemetry.io/docs/specs/semconv/http/http-spans/ */
-export function exchangeSpan(method: 'GET' | 'POST', route: string, baseUrl: string): SpanPlan {
+export function exchangeSpan(
+  method: 'GET' | 'POST' | 'DELETE',
+  route: string,
+  baseUrl: string,
+): SpanPlan {
   const { hostname, port, protocol } = new URL(baseUrl);
   return {
     name: `${method} ${route}`,
@@ -16,15 +20,16 @@ export function exchangeSpan(method: 'GET' | 'POST', route: string, baseUrl: str
   };
 }
 
-export function tellExchange(span: OpenSpan, exchange: Exchange): void {
+export function tellExchange(span: OpenSpan, exchange: Exchange | Answered<unknown>): void {
   span.set({ 'holdfast.openai.request_id': exchange.requestId });
   switch (exchange.kind) {
     case 'answered':
-      span.set({
-        'http.response.status_code': 200,
-        'gen_ai.response.id': exchange.response.id,
-        'holdfast.openai.status': exchange.response.status,
-      });
+      span.set({ 'http.response.status_code': 200 });
+      if ('response' in exchange)
+        span.set({
+          'gen_ai.response.id': exchange.response.id,
+          'holdfast.openai.status': exchange.response.status,
+        });
       return;
     case 'refused':
       span.set({ 'http.response.status_code': exchange.status });

@@ -12,8 +12,13 @@ export interface AnsweredExchange {
   readonly headers: Headers;
 }
 
+/** An answer of OpenAI's own about anything else. */
+export interface Answered<T> extends Omit<AnsweredExchange, 'response'> {
+  readonly value: T;
+}
+
 /** Null: no answer came. */
-export function httpStatusOf(exchange: Exchange): number | null {
+export function httpStatusOf(exchange: Exchange | Answered<unknown>): number | null {
   switch (exchange.kind) {
     case 'answered':
       return 200;

@@ -1,19 +1,21 @@
 /**
- * OpenAI as three operations, each answering with facts instead of throwing: create, retrieve, cancel.
+ * OpenAI as a few operations, each answering with facts instead of throwing: create, retrieve and cancel a response; make, look at
+ * and remove a conversation.
  * The SDK stays behind this file. `maxRetries: 0`, always: the SDK would POST again what may have been paid, and waits where
  * we decide. Every setting that the SDK would read from the environment in silence is pinned.
  */
 import { randomUUID } from 'node:crypto';
 import { noMetrics, type Metrics } from '#libs/metrics';
 import OpenAI, { APIError } from 'openai';
+import type { ConversationItem } from 'openai/resources/conversations/items';
 import type {
   Response,
   ResponseCreateParamsNonStreaming,
 } from 'openai/resources/responses/responses';
 import { activeTraceparent, inSpan } from '#libs/tracing';
-import type { NoAnswer } from '../classify/call-fact.js';
+import type { NoAnswer, RefusedRequest } from '../classify/call-fact.js';
 import { readCode } from '../classify/safe-text.js';
-import { httpStatusOf, type Exchange } from './exchange.js';
+import { type Answered, type Exchange, httpStatusOf } from './exchange.js';
 import { exchangeSpan, tellExchange } from './exchange-span.js';
 import { OpenAiAnswers, type OpenAiHealth } from './openai-health.js';
 import {
@@ -36,6 +38,9 @@ const OPERATIONS = {
   create: ['POST', '/responses'],
   retrieve: ['GET', '/responses/{response_id}'],
   cancel: ['POST', '/responses/{response_id}/cancel'],
+  create_conversation: ['POST', '/conversations'],
+  list_items: ['GET', '/conversations/{conversation_id}/items'],
+  delete_conversation: ['DELETE', '/conversations/{conversation_id}'],
 } as const;
 type Operation = keyof typeof OPERATIONS;
 
@@ -43,6 +48,12 @@ export interface ExchangeLimits {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
 }
+
+/** What came of a request about a conversation. */
+export type Told<T> = Answered<T> | RefusedRequest | NoAnswer;
+
+/** A call leaves its question and its answer: far fewer than OpenAI gives at once. */
+const maxItems = 100;
 
 export class OpenAiEndpoint {
   readonly #wireFetch: WireFetch;
@@ -72,6 +83,27 @@ export class OpenAiEndpoint {
     );
   }
 
+  /** The id of a new conversation. */
+  createConversation(limits: ExchangeLimits): Promise<Told<string>> {
+    const make = async (options: OpenAI.RequestOptions) =>
+      (await this.#client.conversations.create({}, options)).id;
+    return this.#ask('create_conversation', limits, make, isId);
+  }
+
+  /** What stands in a conversation, oldest first. */
+  listItems(id: string, limits: ExchangeLimits): Promise<Told<readonly ConversationItem[]>> {
+    const query = { order: 'asc', limit: maxItems } as const;
+    const list = async (options: OpenAI.RequestOptions) =>
+      (await this.#client.conversations.items.list(id, query, options)).data;
+    return this.#ask('list_items', limits, list, Array.isArray);
+  }
+
+  deleteConversation(id: string, limits: ExchangeLimits): Promise<Told<boolean>> {
+    const remove = async (options: OpenAI.RequestOptions) =>
+      (await this.#client.conversations.delete(id, options)).deleted;
+    return this.#ask('delete_conversation', limits, remove, (deleted) => deleted === true);
+  }
+
   retrieve(responseId: string, limits: ExchangeLimits): Promise<Exchange> {
     return this.#exchange('retrieve', limits, (options) =>
       this.#client.responses.retrieve(responseId, {}, options),
@@ -92,34 +124,48 @@ export class OpenAiEndpoint {
     return this.#wireFetch.close();
   }
 
-  #exchange(
+  async #exchange(
     operation: Operation,
     limits: ExchangeLimits,
     call: (options: OpenAI.RequestOptions) => Promise<Response>,
   ): Promise<Exchange> {
+    const told = await this.#ask(operation, limits, call, isResponse);
+    if (told.kind !== 'answered') return told;
+    const { value: response, ...answer } = told;
+    return { ...answer, response };
+  }
+
+  /** @param isSound a 200 may hold anything: only what this takes counts as an answer */
+  #ask<T>(
+    operation: Operation,
+    limits: ExchangeLimits,
+    call: (options: OpenAI.RequestOptions) => Promise<T>,
+    isSound: (value: T) => boolean,
+  ): Promise<Told<T>> {
     const [method, route] = OPERATIONS[operation];
     const plan = () => exchangeSpan(method, route, this.#client.baseURL);
     return inSpan(plan, async (span) => {
       const sentAtMs = performance.now();
-      const exchange = await this.#watched(limits, call);
-      const labels = { operation, status: String(httpStatusOf(exchange) ?? 'none') };
+      const told = await this.#watched(limits, call, isSound);
+      const labels = { operation, status: String(httpStatusOf(told) ?? 'none') };
       const tookMs = performance.now() - sentAtMs;
       this.#metrics.observe('holdfast_openai_request_duration_seconds', labels, tookMs / 1_000);
-      tellExchange(span, exchange);
-      if (!limits.signal?.aborted) this.#answers.note(exchange);
-      return exchange;
+      tellExchange(span, told);
+      if (!limits.signal?.aborted) this.#answers.note(told);
+      return told;
     });
   }
 
-  async #watched(
+  async #watched<T>(
     { timeoutMs, signal }: ExchangeLimits,
-    call: (options: OpenAI.RequestOptions) => Promise<Response>,
-  ): Promise<Exchange> {
+    call: (options: OpenAI.RequestOptions) => Promise<T>,
+    isSound: (value: T) => boolean,
+  ): Promise<Told<T>> {
     const clientRequestId = randomUUID();
     const traceparent = activeTraceparent();
     return this.#wireFetch.watch(clientRequestId, async (wire) => {
       try {
-        const response = await call({
+        const value = await call({
           headers: {
             [clientRequestIdHeader]: clientRequestId,
             ...(traceparent !== undefined && { traceparent }),
@@ -127,7 +173,9 @@ export class OpenAiEndpoint {
           timeout: timeoutMs,
           ...(signal && { signal }),
         });
-        return readAnswer(response, wire);
+        if (wire.answer === null || !isSound(value)) return noAnswer('not_a_response', wire);
+        const { headers } = wire.answer;
+        return { kind: 'answered', value, requestId: requestIdOf(wire), headers };
       } catch (error) {
         return readError(error, wire);
       }
@@ -135,23 +183,14 @@ export class OpenAiEndpoint {
   }
 }
 
-/** A 200 may hold anything: only what is a response object with an id counts as one. */
-function readAnswer(response: Response | string | null | undefined, wire: Wire): Exchange {
-  const isResponse =
-    typeof response === 'object' &&
-    response?.object === 'response' &&
-    typeof response.id === 'string' &&
-    /^[\x21-\x7e]{1,200}$/.test(response.id);
-  if (!isResponse || wire.answer === null) return noAnswer('not_a_response', wire);
-  return {
-    kind: 'answered',
-    response,
-    requestId: requestIdOf(wire),
-    headers: wire.answer.headers,
-  };
-}
+const isId = (value: unknown): boolean =>
+  typeof value === 'string' && /^[\x21-\x7e]{1,200}$/.test(value);
 
-function readError(error: unknown, wire: Wire): Exchange {
+/** Only what is a response object with an id counts as one. */
+const isResponse = (value: Response | string | null | undefined): boolean =>
+  typeof value === 'object' && value?.object === 'response' && isId(value.id);
+
+function readError(error: unknown, wire: Wire): RefusedRequest | NoAnswer {
   // A status that came with an unreadable body: the SDK has put the transport's words in place of OpenAI's.
   if (!(error instanceof APIError) || error.status === undefined || wire.answer === null)
     return noAnswer(causeOf(wire.error ?? error), wire);

@@ -1,4 +1,4 @@
-import type { Exchange } from './exchange.js';
+import type { Answered, Exchange } from './exchange.js';
 
 export interface OpenAiHealth {
   /** In words; null: it answers, or has not been asked yet. */
@@ -17,7 +17,7 @@ export class OpenAiAnswers {
   private failures = 0;
   private last = '';
 
-  note(exchange: Exchange): void {
+  note(exchange: Exchange | Answered<unknown>): void {
     const fault = faultOf(exchange);
     if (fault === null) {
       this.answeredAtMs = performance.now();
@@ -38,7 +38,7 @@ export class OpenAiAnswers {
   }
 }
 
-function faultOf(exchange: Exchange): string | null {
+function faultOf(exchange: Exchange | Answered<unknown>): string | null {
   switch (exchange.kind) {
     case 'answered':
       return null;

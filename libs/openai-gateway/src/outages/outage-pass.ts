@@ -20,6 +20,7 @@ export interface PassEars {
 /** One sending through the gate of outages: it takes part in the ramps that it has entered, or is the probe of a latch. */
 export class OutagePass implements CallPass {
   readonly #canaryOf: readonly Ramp[];
+  #isOver = false;
 
   constructor(
     private readonly call: GateCall,
@@ -38,7 +39,14 @@ export class OutagePass implements CallPass {
     this.ears.changed();
   }
 
+  /** A fault of its lane at once: whether it ran is found out in minutes, and its lane does not wait for that. */
+  lost(failure: CallFailure): void {
+    this.leave({ kind: 'failed', failure });
+  }
+
   leave(end: PassEnd): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
     const nowMs = performance.now();
     if (end.kind === 'completed') for (const ramp of this.ramps) ramp.completed(nowMs);
     for (const ramp of this.ramps) ramp.left();

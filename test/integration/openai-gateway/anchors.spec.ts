@@ -1,0 +1,232 @@
+/**
+ * What becomes of a call whose reply was lost is read from the conversation that it was sent on, and nothing is paid twice.
+ * Real: Postgres, HTTP, the openai SDK, undici. Stands in: OpenAI (dev/simulator).
+ */
+import {
+  callIdOf,
+  stopCalls,
+  type GatewayTiming,
+  type ModelCallRequest,
+} from '#libs/openai-gateway';
+import type { Fault, Operation } from '../../../dev/simulator/faults.js';
+import {
+  anOwner,
+  aRequest,
+  type GatewayFixture,
+  startGatewayFixture,
+  until,
+} from './gateway-fixture.js';
+
+let fixture: GatewayFixture;
+beforeAll(async () => {
+  fixture = await startGatewayFixture();
+});
+afterAll(() => fixture.stop());
+beforeEach(() => fixture.simulator.clearFaults());
+
+const lost: Fault = { kind: 'reset_after_charge' };
+const neverCame: Fault = { kind: 'reset_before_read' };
+const anchored = (timing: Partial<GatewayTiming> = {}) =>
+  fixture.gateway({ anchorSettleMs: 50, ...timing }, { anchors: { for: 'all' } });
+const script = (request: ModelCallRequest, ...faults: Fault[]) =>
+  fixture.simulator.addFaults(faults.map((fault) => ({ match: { runId: request.runId }, fault })));
+const onOperation = (operation: Operation, fault: Fault, times: number | 'always' = 'always') =>
+  fixture.simulator.addFaults([{ match: { operation }, fault, times }]);
+const rowOf = (request: ModelCallRequest) => fixture.ledgerRow(callIdOf(request));
+const sentOf = (request: ModelCallRequest) =>
+  fixture.simulator
+    .requests()
+    .filter((one) => one.callId === callIdOf(request) && one.operation === 'create').length;
+const chargesOf = (request: ModelCallRequest) =>
+  fixture.simulator.charges().byCallId[callIdOf(request)] ?? 0;
+
+describe.each(['background', 'foreground'] as const)('a reply that is lost (%s)', (mode) => {
+  it('is found on its anchor: the paid result is taken, its use estimated', async () => {
+    const request = aRequest({ mode });
+    script(request, lost);
+    const outcome = await anchored().callModel(request, anOwner());
+    expect(outcome).toMatchObject({ kind: 'completed', responseId: null, reused: false });
+    if (outcome.kind !== 'completed') return;
+    expect(outcome.output.text).toContain('What keeps the sky');
+    expect(outcome.usage.outputTokens).toBeGreaterThan(0);
+    expect(await rowOf(request)).toMatchObject({
+      ...{ state: 'done', usage_estimated: true, attempt_count: 1, possible_duplicate: false },
+    });
+    expect([sentOf(request), chargesOf(request)]).toEqual([1, 1]);
+    const again = await anchored().callModel(request, anOwner(2n));
+    expect(again).toEqual({ ...outcome, reused: true });
+  });
+
+  it('of a request that never came is fenced: its anchor is deleted, and it is sent again', async () => {
+    const request = aRequest({ mode, callTimeoutMs: 400 });
+    script(request, neverCame);
+    const startedAtMs = Date.now();
+    expect(await anchored().callModel(request, anOwner())).toMatchObject({ kind: 'completed' });
+    expect(Date.now() - startedAtMs).toBeGreaterThanOrEqual(400); // not before its time is over
+    expect(await rowOf(request)).toMatchObject({
+      ...{ state: 'done', attempt_count: 2, fenced_attempt: 1, possible_duplicate: false },
+      ...{ usage_estimated: false },
+    });
+    expect([sentOf(request), chargesOf(request)]).toEqual([2, 1]);
+  });
+
+  it('again and again is sent three times at most, then held', async () => {
+    const request = aRequest({ mode, callTimeoutMs: 100 });
+    script(request, neverCame, neverCame, neverCame);
+    const outcome = await anchored().callModel(request, anOwner());
+    expect(outcome).toMatchObject({ kind: 'failed', failure: { class: 'outcome_unknown' } });
+    expect([sentOf(request), chargesOf(request)]).toEqual([3, 0]);
+  });
+
+  it('without anchors is held: nobody can know', async () => {
+    const request = aRequest({ mode, anchor: 'off' });
+    script(request, lost);
+    const outcome = await anchored().callModel(request, anOwner());
+    expect(outcome).toMatchObject({ kind: 'failed', failure: { class: 'outcome_unknown' } });
+    expect((await rowOf(request)).anchor).toBeNull();
+  });
+});
+
+it('is waited for while its call runs, past its time too: nothing is sent again', async () => {
+  const request = aRequest({ mode: 'foreground', callTimeoutMs: 100 }); // nobody listens any more then
+  script(request, { kind: 'latency', ms: 700 });
+  const outcome = await anchored().callModel(request, anOwner());
+  expect(outcome).toMatchObject({ kind: 'completed', responseId: null });
+  expect([sentOf(request), chargesOf(request)]).toEqual([1, 1]);
+});
+
+it('a sender who wakes up late is refused by OpenAI: nothing is paid twice', async () => {
+  const request = aRequest({ callTimeoutMs: 300 });
+  const asleep = Promise.withResolvers<void>();
+  const isSending = Promise.withResolvers<void>();
+  let opened = 0;
+  const around = {
+    'gateway.open_sending': async (run: () => Promise<unknown>) => {
+      const answer = await run();
+      isSending.resolve();
+      if ((opened += 1) === 1) await asleep.promise;
+      return answer;
+    },
+  };
+  const late = fixture
+    .gateway({ anchorSettleMs: 50 }, { around, anchors: { for: 'all' } })
+    .callModel(request, anOwner(1n)); // his lease, he thinks, still holds
+  await isSending.promise;
+  expect(await anchored().callModel(request, anOwner(2n))).toMatchObject({ kind: 'completed' });
+  asleep.resolve();
+  expect(await late).toEqual({ kind: 'not_owner' });
+  await until('he has sent', () => sentOf(request) === 2);
+  expect(chargesOf(request)).toBe(1);
+});
+
+it('a POST that something on the way sends twice is told of by its anchor', async () => {
+  const request = aRequest();
+  const locked = { kind: 'status', status: 409, code: 'conversation_locked' } as const;
+  script(request, locked);
+  const outcome = anchored().callModel({ ...request, callTimeoutMs: 300 }, anOwner());
+  expect(await outcome).toMatchObject({ kind: 'completed' });
+  expect((await rowOf(request)).attempt_count).toBe(2);
+});
+
+it.each<[string, Fault]>([
+  ['500', { kind: 'status', status: 500 }],
+  ['401', { kind: 'status', status: 401 }],
+  ['a page that is not OpenAI’s', { kind: 'status', status: 404, body: '<html>' }],
+  ['a reset', { kind: 'reset_before_read' }],
+])('an anchor that answers with %s says nothing: it is asked again', async (_, fault) => {
+  const request = aRequest();
+  script(request, lost);
+  onOperation('list_items', fault, 3);
+  expect(await anchored().callModel(request, anOwner())).toMatchObject({ kind: 'completed' });
+  expect([sentOf(request), chargesOf(request)]).toEqual([1, 1]);
+});
+
+it('an anchor that does not answer for as long as it is asked leaves the call to policy', async () => {
+  const held = aRequest({ callTimeoutMs: 100 });
+  script(held, lost);
+  onOperation('list_items', { kind: 'status', status: 500 });
+  const gateway = anchored({ anchorGraceMs: 100 });
+  const outcome = await gateway.callModel(held, anOwner());
+  expect(outcome).toMatchObject({ kind: 'failed', failure: { class: 'outcome_unknown' } });
+  const resent = aRequest({ callTimeoutMs: 100, whenUnknown: 'resend' });
+  script(resent, lost);
+  expect(await gateway.callModel(resent, anOwner())).toMatchObject({ kind: 'completed' });
+  expect(await rowOf(resent)).toMatchObject({ attempt_count: 2, possible_duplicate: true });
+  fixture.simulator.clearFaults();
+  const later = await anchored().callModel(held, anOwner(2n)); // it was not forgotten
+  expect(later).toMatchObject({ kind: 'completed', responseId: null });
+  expect(chargesOf(held)).toBe(1);
+});
+
+it('an answer that was cut short is told of as such', async () => {
+  const request = aRequest({ maxOutputTokens: 16 });
+  script(request, lost);
+  const outcome = await anchored().callModel(request, anOwner());
+  expect(outcome).toMatchObject({ kind: 'failed', failure: { class: 'partial_output' } });
+  expect(await rowOf(request)).toMatchObject({ state: 'failed', usage_estimated: true });
+});
+
+it('a response that OpenAI no longer has is taken from its anchor, else it is expired', async () => {
+  const request = aRequest();
+  const gone = { kind: 'status', status: 404 } as const;
+  fixture.simulator.addFaults([
+    { match: { operation: 'retrieve', runId: request.runId }, fault: gone, times: 'always' },
+  ]);
+  const outcome = await anchored().callModel(request, anOwner());
+  expect(outcome).toMatchObject({ kind: 'completed', responseId: expect.any(String) as string });
+  expect(await rowOf(request)).toMatchObject({ state: 'done', usage_estimated: true });
+  expect(chargesOf(request)).toBe(1);
+});
+
+it('where no conversation is made calls go without, at once', async () => {
+  onOperation('create_conversation', { kind: 'status', status: 404, code: 'unknown_url' });
+  const gateway = anchored();
+  for (const request of [aRequest(), aRequest()]) {
+    expect(await gateway.callModel(request, anOwner())).toMatchObject({ kind: 'completed' });
+    expect((await rowOf(request)).anchor).toBeNull();
+  }
+  const asked = fixture.simulator.requests().filter((r) => r.operation === 'create_conversation');
+  expect(asked.filter(({ fault }) => fault === 'status').length).toBeLessThanOrEqual(3);
+});
+
+it('what was used is removed at OpenAI, and in the ledger; the stock goes with its process', async () => {
+  const before = fixture.simulator.conversations();
+  const gateway = anchored();
+  const requests = Array.from({ length: 30 }, () => aRequest());
+  await Promise.all(requests.map((request) => gateway.callModel(request, anOwner())));
+  await gateway.close();
+  expect(fixture.simulator.conversations()).toBeLessThanOrEqual(before);
+  for (const request of requests) expect(await rowOf(request)).toMatchObject({ anchor: null });
+});
+
+describe('a run that is to be cancelled while a call of its is unknown', () => {
+  async function unknownCall(fault: Fault) {
+    const request = aRequest();
+    script(request, fault);
+    const owner = anOwner(1n);
+    onOperation('list_items', { kind: 'status', status: 500 });
+    const gateway = anchored();
+    const outcome = gateway.callModel(request, owner);
+    await until('unknown', async () => (await rowOf(request)).state === 'unknown');
+    await fixture.database.transaction((tx) => stopCalls(tx, [request.runId]));
+    owner.stop();
+    await outcome;
+    fixture.simulator.clearFaults();
+    const signal = new AbortController().signal;
+    return { request, closed: await gateway.closeCalls(request.runId, signal) };
+  }
+
+  it('has it booked from its anchor', async () => {
+    const { request, closed } = await unknownCall(lost);
+    expect(closed).toEqual({ closed: 1, leftOpen: 0 });
+    expect(await rowOf(request)).toMatchObject({ state: 'done', usage_estimated: true });
+    const { usage } = await rowOf(request);
+    expect(usage).toMatchObject({ inputTokens: expect.any(Number) as number });
+  });
+
+  it('has it ended, unpaid, where it never came', async () => {
+    const { request, closed } = await unknownCall(neverCame);
+    expect(closed).toEqual({ closed: 1, leftOpen: 0 });
+    expect(await rowOf(request)).toMatchObject({ state: 'cancelled', failure: { paid: 'no' } });
+  });
+});
