@@ -8,6 +8,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { REQUEST_RUN, topics } from '#libs/contracts';
+import type { Fault } from '../../dev/simulator/faults.js';
 import type { LoggedRequest } from '../../dev/simulator/responses-api.js';
 import { eventually } from '../support/eventually.js';
 import { openFlow, type Flow } from '../support/flow.js';
@@ -35,6 +36,7 @@ beforeAll(async () => {
     env: {
       API_COMMAND_SOURCES: '/flood=flood,/steady=steady,/single=single',
       PROCESSOR_OPENAI_LIMITS: JSON.stringify(limits),
+      ...{ PROCESSOR_BILLING_PROBE_MS: '1000', PROCESSOR_BREAKER_OPEN_MS: '1000' },
     },
   });
   await flow.simulator.orderLimits({ requests, tokens, windowMs: minuteMs });
@@ -160,3 +162,41 @@ it('follows a limit that is halved, without a failure and without an attempt use
   expect(figures.longestWaitMs).toBeLessThanOrEqual(2 * callMs);
   await expectNothingSpoilt();
 }, 120_000);
+
+const struckMs = 5_000;
+const refusal = (status: number, code: string | null): Fault => ({ kind: 'status', status, code });
+
+describe.each([
+  ['no credit', refusal(429, 'insufficient_quota')],
+  ['a total outage', refusal(503, null)],
+  ['an overload', refusal(429, 'slow_down')],
+] as const)('%s', (what, fault) => {
+  it('uses no attempt and fails no run; afterwards calls come back, and never faster than the bucket', async () => {
+    const from = Date.now();
+    await flow.simulator.script({ fault, times: 'always' });
+    await sleep(struckMs);
+    await flow.simulator.clearScript();
+    const mendedAt = new Date();
+    await eventually(`calls go through after ${what}`, () => hasDone(20, mendedAt), 60_000);
+    const calls = (await flow.simulator.calls()).filter((call) => timeOf(call) >= from);
+    expectWithinBucket(calls, tokens / 2);
+    await expectNothingLost();
+  }, 120_000);
+});
+
+async function hasDone(count: number, since: Date): Promise<boolean> {
+  const { rows } = await flow.database.query<{ calls: number }>(
+    `SELECT count(*)::int AS calls FROM processor.calls WHERE state = 'done' AND sending_at > $1`,
+    [since],
+  );
+  return rows[0]!.calls >= count;
+}
+
+/** Who was turned away may be waiting for its next try: no attempt is used for that. */
+async function expectNothingLost(): Promise<void> {
+  const { rows } = await flow.database.query(
+    `SELECT status, attempt, count(*)::int AS runs FROM processor.executions
+     WHERE attempt > 1 OR status IN ('failed', 'needs_review') GROUP BY 1, 2`,
+  );
+  expect(rows).toEqual([]);
+}
