@@ -3,6 +3,7 @@ import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.
 
 /** RFC 3339 with a full date and time, as Holdfast writes it. */
 const DATE_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/;
+const DATE = /^\d{4}-\d\d-\d\d$/;
 
 export class DocumentSchemas {
   private readonly ajv = new Ajv2020({ strict: false, allErrors: true });
@@ -10,6 +11,7 @@ export class DocumentSchemas {
 
   constructor(document: object) {
     this.ajv.addFormat('date-time', DATE_TIME);
+    this.ajv.addFormat('date', DATE);
     this.ajv.addSchema(document, 'document', false, false);
   }
 

@@ -55,10 +55,12 @@ describe('the sample tenders', () => {
 
   /**
    * Runs are pinned to the version that they were submitted with, and pick up half-done work by section number after a
-   * takeover. If this fails, the splitter, the prompt or a schema has changed: add a version, keep the old one.
+   * takeover. If this fails, the splitter, the prompt or a schema has changed: add a version, keep the old one. The larger cap is no
+   * part of it: it is asked with only where the answer was cut.
    */
   it('are asked about in version 1 exactly as ever', () => {
-    const prompts = rows.map(({ file }) => promptsFor(read(file)));
+    const asFirstAsked = (prompt: ModelPrompt) => ({ ...prompt, largerCap: undefined });
+    const prompts = rows.map(({ file }) => promptsFor(read(file)).map(asFirstAsked));
     const digest = createHash('sha256').update(JSON.stringify(prompts)).digest('hex').slice(0, 16);
     expect(digest).toBe('d28d00bd688329d6');
   });

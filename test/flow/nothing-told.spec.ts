@@ -187,10 +187,15 @@ it('when Postgres goes away, and when a process is brought down or cannot start'
      WHERE datname = current_database() AND application_name LIKE 'holdfast%'`,
   );
   await processor?.line(/Postgres connection lost|trying again/);
-  await eventually('the run completes all the same', async () => {
-    const { run } = await flow.runs.view(id).catch(() => ({ run: null }));
-    return run?.status === 'completed';
-  });
+  // Where the answer to a claim's COMMIT was lost, it goes on only when the lease has run out: 15 s, and what the run takes.
+  await eventually(
+    'the run completes all the same',
+    async () => {
+      const { run } = await flow.runs.view(id).catch(() => ({ run: null }));
+      return run?.status === 'completed';
+    },
+    30_000,
+  );
   const badly = {
     DATABASE_URL: `mysql://x:${secrets.databasePassword}@h/d`,
     LOG_LEVEL: secrets.label,

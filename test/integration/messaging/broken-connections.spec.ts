@@ -139,6 +139,7 @@ it('publishes everything, in order, through refused, cut and deaf connections', 
     await append(20);
     network.cut();
   }
+  await eventually(outbox.rows, (rows) => rows === 0); // it has a connection again, which goes deaf
   network.state = 'deaf';
   await append(20);
   await eventually(

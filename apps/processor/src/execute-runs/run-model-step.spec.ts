@@ -31,7 +31,7 @@ async function run(timeLimitMs: number | undefined, tookMs: number) {
     },
   };
   const tools = { gateway, checkPoints: { save: () => Promise.resolve(true) } };
-  const row = { tenant: 'default', priority: 0, run_id: 'r', redriven_fence: null };
+  const row = { tenant: 'default', priority: 0, run_id: 'r', redriven_fence: null, request: {} };
   const workflow = { steps: [{}, {}], retry: {} };
   const open = {
     row,

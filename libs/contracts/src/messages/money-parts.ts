@@ -1,6 +1,8 @@
 /** Money as messages hold it: dollars in decimals, exact to the nano-dollar, as text: `"2.50"`. */
-import { IsInt, IsISO8601, IsOptional, IsString, Matches } from 'class-validator';
+import { IsInt, IsOptional, IsString, Matches } from 'class-validator';
 
+/** A day of the calendar, as in RFC 3339. */
+export const DAY = /^\d{4}-\d{2}-\d{2}$/;
 export const USD = /^\d{1,9}(\.\d{1,9})?$/;
 
 export class BudgetPart {
@@ -27,7 +29,7 @@ export class CostPart {
 /** What a run has spent on one model on one day, as far as is known with this event. */
 export class SpendPart {
   /** UTC: when the calls were sent. */
-  @IsISO8601()
+  @Matches(DAY)
   day!: string;
 
   /** As it was asked for. */
