@@ -22,7 +22,12 @@ export {
   type EntityClass,
   type MigrationClass,
 } from './data-source.js';
-export { migrate, type MigrateOptions, MigrationLockTimeoutError } from './migrate.js';
+export {
+  migrate,
+  type MigrateOptions,
+  MigrationLockTimeoutError,
+  ServerTooOldError,
+} from './migrate.js';
 export {
   migrateSchemas,
   MigrationsMissingError,

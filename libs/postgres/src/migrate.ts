@@ -16,6 +16,19 @@ export interface MigrateOptions {
   readonly lockWaitMs?: number;
 }
 
+/** `RETURNING old.…, new.…` came with it, and the ledger's statements settle budgets by that. */
+export const OLDEST_SERVER = 18;
+
+export class ServerTooOldError extends Error {
+  override readonly name = 'ServerTooOldError';
+  readonly code = 'server_too_old';
+  constructor(version: string) {
+    super(
+      `the Postgres server is of version ${version}; Holdfast needs ${OLDEST_SERVER} or later: upgrade it, or name another in DATABASE_URL`,
+    );
+  }
+}
+
 export class MigrationLockTimeoutError extends Error {
   override readonly name = 'MigrationLockTimeoutError';
   readonly code = 'migration_lock_timeout';
@@ -28,9 +41,14 @@ export class MigrationLockTimeoutError extends Error {
   }
 }
 
-/** Creates the schema if it is missing and runs what is pending; answers with the names of what it ran. */
+/**
+ * Creates the schema if it is missing and runs what is pending; answers with the names of what it ran.
+ * @throws ServerTooOldError before anything is changed, MigrationLockTimeoutError
+ */
 export async function migrate(options: MigrateOptions): Promise<string[]> {
   return holdingMigrationLock(options, async (client) => {
+    const { rows } = await client.query<{ server_version: string }>('SHOW server_version');
+    requireServer(rows[0]!.server_version);
     await client.query(`CREATE SCHEMA IF NOT EXISTS ${pg.escapeIdentifier(options.schema)}`);
     const dataSource = createDataSource({ ...options, applicationName: 'holdfast.migrate' });
     await dataSource.initialize();
@@ -41,6 +59,11 @@ export async function migrate(options: MigrateOptions): Promise<string[]> {
       await dataSource.destroy();
     }
   });
+}
+
+/** @param version as Postgres says it: `18.4`, `17.2 (Debian 17.2-1)`, `19beta1` */
+export function requireServer(version: string): void {
+  if (Number.parseInt(version, 10) < OLDEST_SERVER) throw new ServerTooOldError(version);
 }
 
 const LOCK_NOT_AVAILABLE = '55P03';
