@@ -181,12 +181,13 @@ describe.each([
     await sleep(struckMs);
     await flow.simulator.clearScript();
     const mendedAt = new Date();
-    await eventually(`calls go through after ${what}`, () => hasDone(20, mendedAt), 60_000);
+    // After an overload the fleet asks for a sixteenth at the least, and lets that grow slowly.
+    await eventually(`calls go through after ${what}`, () => hasDone(5, mendedAt), 100_000);
     const calls = (await flow.simulator.calls()).filter((call) => timeOf(call) >= from);
     expectWithinBucket(calls, tokens / 2);
     await expectNothingLost();
     expect((await attemptsUsed()) - before).toBeLessThanOrEqual(attempts);
-  }, 120_000);
+  }, 150_000);
 });
 
 async function hasDone(count: number, since: Date): Promise<boolean> {
