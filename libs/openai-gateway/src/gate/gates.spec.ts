@@ -35,6 +35,20 @@ describe('gates in a row', () => {
     expect(left).toEqual(['not_sent', 'not_sent']);
   });
 
+  it('are left again where one of them breaks down', async () => {
+    const left: PassEnd['kind'][] = [];
+    const broken: CallGate = {
+      tryEnter: () => null,
+      enter: () => Promise.reject(new Error('no answer')),
+    };
+    const entering = new Gates([gate('open', left), broken]).enter(
+      call,
+      new AbortController().signal,
+    );
+    await expect(entering).rejects.toThrow('no answer');
+    expect(left).toEqual(['not_sent']);
+  });
+
   it('hear all of them how the call ended', () => {
     const left: PassEnd['kind'][] = [];
     new Gates([gate('open', left), gate('open', left)]).tryEnter(call)?.leave({ kind: 'left' });

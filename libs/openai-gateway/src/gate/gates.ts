@@ -18,7 +18,10 @@ export class Gates implements CallGate {
   async enter(call: GateCall, signal: AbortSignal): Promise<Entrance> {
     const passes: CallPass[] = [];
     for (const gate of this.gates) {
-      const entrance = await gate.enter(call, signal);
+      const entrance = await gate.enter(call, signal).catch((error: unknown) => {
+        turnBack(passes, null); // (D1)
+        throw error;
+      });
       if (entrance.kind !== 'entered') return turnBack(passes, entrance);
       passes.push(entrance.pass);
     }
