@@ -34,7 +34,7 @@ const stateMeanings: Readonly<Record<RunStatus, string>> = {
 const triggerMeanings: Readonly<Record<RunTrigger, string>> = {
   submitted: 'a caller asked for it',
   not_workable: 'the request names a workflow that the processors lack',
-  has_to_wait: 'no worker was free for a second',
+  has_to_wait: 'no worker was free in time',
   claimed: 'a processor took it, or took it over',
   progressed: 'a step or an item is done, or a short wait began',
   lease_lost: 'its processor stopped answering',
@@ -67,7 +67,7 @@ export function runLifecyclePage(): string {
       ['From', 'What happens', 'To', 'Event', 'Moved by', 'Built'],
       runTransitions.map(transitionRow),
     ),
-    'A run that waits under a second for a worker is not announced: `RunQueued` is left out, and `RunStarted` comes next.',
+    'A wait for a worker is announced after a second, that of a run which has told nothing yet after 15: else `RunQueued` is left out, and `RunStarted` comes next.',
     '## Why a run stops, and what then',
     "Everything that goes wrong gets one class, and the class decides. A workflow may move a class to `needs_review` or `failed`. What of OpenAI's answers becomes which class is in [what can go wrong with a model call](failure-classes.md).",
     table(

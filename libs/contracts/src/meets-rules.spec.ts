@@ -93,16 +93,26 @@ class Part {
 class Sample {
   @IsOptional() @IsArray() @ArrayMaxSize(2) @IsString({ each: true }) names: unknown;
   @ValidateNested() part: unknown = new Part();
+  @IsOptional() @IsArray() @ValidateNested({ each: true }) parts: unknown;
 }
 
 it('says of a small class what class-validator says, and often yes', () => {
   const names = fc.option(fc.array(fc.constantFrom<unknown>('a', 'b', 1)));
   const count = fc.constantFrom<unknown>(1, 2, 'x');
+  const parts = fc.option(
+    fc.array(
+      fc.oneof(
+        count.map((each) => Object.assign(new Part(), { count: each })),
+        fc.constantFrom<unknown>(null, 'no part', {}),
+      ),
+      { maxLength: 2 },
+    ),
+  );
   let met = 0;
   fc.assert(
-    fc.property(names, count, (someNames, someCount) => {
+    fc.property(names, count, parts, (someNames, someCount, someParts) => {
       const part = Object.assign(new Part(), { count: someCount });
-      const sample = Object.assign(new Sample(), { names: someNames, part });
+      const sample = Object.assign(new Sample(), { names: someNames, part, parts: someParts });
       expect(meetsRules(sample)).toBe(validateSync(sample).length === 0);
       met += meetsRules(sample) ? 1 : 0;
     }),

@@ -88,5 +88,8 @@ function testsOf(rule: ValidationMetadata): Test[] {
 }
 
 const partMeets: Test = (part) =>
-  part === undefined ||
-  (typeof part === 'object' && part !== null && !Array.isArray(part) && meetsRules(part));
+  part === undefined || (Array.isArray(part) ? part.every(isPart) : isPart(part));
+
+function isPart(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && meetsRules(value);
+}

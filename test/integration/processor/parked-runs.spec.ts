@@ -135,7 +135,7 @@ it('runs that were told to wait for a worker, before their lane was shut, say so
   const processor = fixture.processor('one');
   const work = aWork();
   await processor.admit.admit(work);
-  await fixture.sql(`UPDATE processor.executions SET ready_since = now() - interval '2 s'`);
+  await fixture.sql(`UPDATE processor.executions SET ready_since = now() - interval '20 s'`);
   expect(await processor.announce.announce(10)).toBe(1);
   const elsewhere = [{ ...lanes[0]!, model: 'gpt-other' }];
   expect(await processor.announce.announce(10, elsewhere)).toBe(0);

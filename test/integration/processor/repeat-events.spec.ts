@@ -58,7 +58,7 @@ const lostLease: Story = async (runId) => {
   await two.rescue.rescueExpired();
 };
 const announced: Story = async () => {
-  await fixture.sql(`UPDATE processor.executions SET ready_since = now() - interval '2 s'`);
+  await fixture.sql(`UPDATE processor.executions SET ready_since = now() - interval '20 s'`);
   await one.announce.announce(5);
 };
 const admittedRetry: Story = async () => {
@@ -139,7 +139,7 @@ describe('a run that the api asks about', () => {
   it('says it once for all questions of one batch, of many runs at once', async () => {
     const works = Array.from({ length: 120 }, () => aWork());
     await Promise.all(works.map((work) => one.admit.admit(work)));
-    await fixture.sql(`UPDATE processor.executions SET ready_since = now() - interval '2 s'`);
+    await fixture.sql(`UPDATE processor.executions SET ready_since = now() - interval '20 s'`);
     await one.announce.announce(200);
     await Promise.all(works.map((work) => one.admit.admit({ ...work, seenVersion: 1 })));
     const events = await fixture.events();

@@ -218,16 +218,22 @@ describe('a retry that is overdue', () => {
 });
 
 describe('a run that waits for a worker', () => {
-  it('says so once it has waited for a second, once per wait', async () => {
+  const waiting = (time: string) =>
+    fixture.sql(`UPDATE processor.executions SET ready_since = now() - $1::interval`, [time]);
+
+  it('says so after 15 s, or after one where it has told something before; once per wait', async () => {
+    await waiting('14 s');
     expect(await one.announce.announce(10)).toBe(0);
-    await fixture.sql(`UPDATE processor.executions SET ready_since = now() - interval '2 s'`);
+    await waiting('16 s');
     const both = await Promise.all([one.announce.announce(10), two.announce.announce(10)]);
     expect(both.toSorted()).toEqual([0, 1]);
     expect(await one.announce.announce(10)).toBe(0);
     expect(await fixture.events(runId)).toMatchObject([{ name: 'RunQueued', version: 1 }]);
     await lose(one);
     await two.rescue.rescueExpired();
-    await fixture.sql(`UPDATE processor.executions SET ready_since = now() - interval '2 s'`);
+    await waiting('0 s');
+    expect(await one.announce.announce(10)).toBe(0);
+    await waiting('2 s');
     expect(await one.announce.announce(10)).toBe(1);
     expect((await fixture.events(runId)).map(({ version }) => version)).toEqual([1, 2, 3]);
   });

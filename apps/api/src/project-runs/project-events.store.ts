@@ -182,9 +182,15 @@ function wholeJson(value: unknown): string | null {
 
 /** JSON that SQL may look into (P4). */
 function readableJson(value: object): string {
-  return JSON.stringify(value, (_key, part: unknown) =>
-    typeof part === 'string' ? part.replaceAll('\u0000', '\ufffd').toWellFormed() : part,
-  );
+  const json = JSON.stringify(value);
+  return mayBeUnreadable.test(json) ? JSON.stringify(value, cleaned) : json;
+}
+
+/** As JSON.stringify writes U+0000 and half surrogate pairs; a replacer for every value costs ten times as much. */
+const mayBeUnreadable = /\\u(0000|d[89a-f])/;
+
+function cleaned(_key: string, part: unknown): unknown {
+  return typeof part === 'string' ? part.replaceAll('\u0000', '\ufffd').toWellFormed() : part;
 }
 
 function readableOrNull(value: object | undefined): string | null {

@@ -1,6 +1,10 @@
 /**
  * Runs that have waited for a worker for over a second say so, once per wait: `RunQueued`, or `RunWaiting` with the reason where their
  * lane is shut. Those that said they wait for a worker, and whose lane was shut after that, say so anew.
+ *
+ * A run that has told nothing yet is queued to every eye since it was accepted. Where nothing is shut it says so again only after
+ * 15 s: in a backlog, an event and all that it makes others do would else come on top of each run's work. It must be well within
+ * the minute after which the api asks whether its request was lost (`decide-ask.ts`).
  */
 import type { Outbox } from '#libs/messaging';
 import type { ShutLane } from '#libs/openai-gateway';
@@ -21,7 +25,7 @@ export class AnnounceWaitingStore {
   /** @returns how many were announced */
   async announce(limit: number, shut: readonly ShutLane[] = []): Promise<number> {
     return this.database.transaction(async (tx) => {
-      const { rows: fresh } = await tx.query<ExecutionRow>(UNANNOUNCED, [limit]);
+      const { rows: fresh } = await tx.query<ExecutionRow>(UNANNOUNCED, [limit, shut.length > 0]);
       const left = limit - fresh.length;
       const rows = [...fresh, ...(shut.length > 0 ? await toldOtherwise(tx, left, shut) : [])];
       await changeExecutions(
@@ -54,6 +58,7 @@ const UNANNOUNCED = statement(
   `SELECT * FROM processor.executions
    WHERE status = 'ready' AND NOT wait_announced AND ready_since < now() - interval '1 second'
      AND (next_attempt_at IS NULL OR next_attempt_at < now() - interval '1 second')
+     AND (version > 0 OR $2::boolean OR ready_since < now() - interval '15 seconds')
    ORDER BY ready_since LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED`,
 );
 

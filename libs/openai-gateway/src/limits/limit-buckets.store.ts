@@ -119,7 +119,7 @@ const TAKE = statement(
        (o.value ->> 'lacks_tokens')::float8 AS lacks_tokens, o.value
      FROM timed, jsonb_each(timed.holders) o
      WHERE o.key <> $4 AND (o.value ->> 'until')::float8 > extract(epoch FROM timed.at)
-   ), grown AS (
+   ), grown AS MATERIALIZED (
      SELECT *, least(1, rate_factor * growth) AS factor, least($8::float8, slot_ceiling * growth) AS ceiling,
        coalesce($20::float8 IS NOT NULL AND (eased_at IS NULL OR at - $20::float8 * interval '1 ms' > eased_at), false)
          AS is_overload
@@ -127,7 +127,7 @@ const TAKE = statement(
        SELECT coalesce(power(${GROWTH}::float8,
          least(40, greatest(0, extract(epoch FROM at - eased_at)::float8) / ${GROWTH_SECONDS})), 1) AS growth
      ) g
-   ), eased AS (
+   ), eased AS MATERIALIZED (
      SELECT *,
        CASE WHEN is_overload THEN greatest(${LOWEST_FACTOR}, factor / 2) ELSE factor END AS factor_now,
        CASE WHEN is_overload
@@ -137,13 +137,13 @@ const TAKE = statement(
        greatest(held_until, at + $19::float8 * interval '1 ms') AS held_now,
        greatest(0, extract(epoch FROM at - refilled_at)::float8) AS seconds
      FROM grown
-   ), sized AS (
+   ), sized AS MATERIALIZED (
      SELECT *, greatest(1, r_rate) AS r_size, t_rate AS t_size
      FROM eased CROSS JOIN LATERAL (
        SELECT least($5::float8, r_told) * ${SHARE_OF_LIMIT} * factor_now AS r_rate,
          least($6::float8, t_told) * ${SHARE_OF_LIMIT} * factor_now AS t_rate
      ) r
-   ), filled AS (
+   ), filled AS MATERIALIZED (
      SELECT *, coalesce(held_now > at, false) AS is_held,
        CASE WHEN r_rate IS NOT NULL THEN
          least(r_size, coalesce(requests_left, r_size) + seconds * r_rate / $7::float8 + $9::float8, $17::float8) END AS r_left,
