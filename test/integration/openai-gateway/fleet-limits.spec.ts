@@ -1,33 +1,22 @@
 /** Real: Postgres, the gate of limits. Stands in: OpenAI's answers; several gates over one row play several processes. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  FleetLimits,
-  gatewayMigrations,
-  type CallPass,
-  type GateCall,
-  type PoolLimits,
-} from '#libs/openai-gateway';
+import { FleetLimits, type CallPass, type GateCall, type PoolLimits } from '#libs/openai-gateway';
 import { noMetrics } from '#libs/metrics';
-import { Database, migrate, type Sql } from '#libs/postgres';
+import type { Database, Sql } from '#libs/postgres';
 import { silentLog } from '#libs/process';
 import { eventually } from '../../support/eventually.js';
-import { freshDatabase, type FreshDatabase } from '../../support/stack.js';
+import { gatewayDatabase } from '../../support/gateway.js';
 
-let fresh: FreshDatabase;
 let database: Database;
+let drop: () => Promise<void>;
 beforeAll(async () => {
-  fresh = await freshDatabase();
-  await migrate({ url: fresh.url, schema: 'processor', migrations: gatewayMigrations });
-  database = new Database({ url: fresh.url, applicationName: 'limits', maxConnections: 8 });
+  ({ database, drop } = await gatewayDatabase(8));
 });
 const gates: FleetLimits[] = [];
 afterEach(async () => {
   await Promise.all(gates.splice(0).map((gate) => gate.close()));
 });
-afterAll(async () => {
-  await database?.close();
-  await fresh?.drop();
-});
+afterAll(() => drop?.());
 
 let numbers = 0;
 const next = (name: string) => `${name}-${(numbers += 1)}`;
