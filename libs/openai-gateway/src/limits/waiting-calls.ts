@@ -5,7 +5,7 @@ import type { ParkedCall } from '../model-call.js';
 import { FairQueue, type Queued } from './fair-queue.js';
 import { reservationOf } from './share.js';
 
-const THROTTLED = "our share of the AI service's limit is used up";
+const THROTTLED = 'the AI service allows us no more work just now';
 
 interface Waiting extends Queued {
   readonly call: GateCall;
