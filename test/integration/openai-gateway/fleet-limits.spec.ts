@@ -129,6 +129,14 @@ describe('several processes', () => {
     );
     expect(rows[0]?.requests_left).toBeGreaterThanOrEqual(79);
   });
+
+  it('give back what they were granted for a call that does not come after all', async () => {
+    const pool = aPool({ requests: 100, tokens: 100_000 });
+    const gate = process(pool);
+    expect(gate.tryEnter(aCall(pool))).toBeNull();
+    await eventually('a slot is held for it', async () => (await slotsHeld(pool)) > 0);
+    await eventually('no slot is held', async () => (await slotsHeld(pool)) === 0);
+  });
 });
 
 describe('a call', () => {
@@ -148,6 +156,21 @@ describe('a call', () => {
       for (const pass of passes) (await pass).leave(completed);
     }
     expect(statements).toBeLessThan(150);
+  });
+
+  it('does not overtake one that waits, though it needs less', async () => {
+    const pool = aPool({ tokens: 10_000, windowMs: 50_000 });
+    const gate = process(pool);
+    const pass = await enter(gate, aCall(pool, { maxOutputTokens: 7_900 }));
+    const owner = new AbortController();
+    const large = gate.enter(aCall(pool, { maxOutputTokens: 8_000 }), owner.signal);
+    await untilRow(pool, 'tokens_left < 100');
+    const small = aCall(pool, { inputTokens: 1, maxOutputTokens: 16 });
+    expect(gate.tryEnter(small)).toBeNull();
+    owner.abort();
+    expect(await large).toEqual({ kind: 'aborted' });
+    (await enter(gate, small)).leave(completed);
+    pass.leave(completed);
   });
 
   it('of a tenant that comes new goes before the flood of another', async () => {

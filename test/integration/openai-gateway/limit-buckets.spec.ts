@@ -147,6 +147,11 @@ describe("OpenAI's word", () => {
     const pool = aPool();
     const told = { ...nothingTold, leftRequests: 3, leftTokens: 1e9 };
     expect(await take(pool, { want: all, told })).toMatchObject({ requests: 3, tokens: 80_000 });
+    const other = aPool();
+    const little = { ...nothingTold, leftRequests: 1e9, leftTokens: 500 };
+    expect(await take(other, { want: all, told: little })).toMatchObject({
+      ...{ requests: 800, tokens: 500 },
+    });
   });
 
   it('holds the pool for all, until its time', async () => {
