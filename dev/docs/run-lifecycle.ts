@@ -21,7 +21,7 @@ import {
 export const triggersNotBuilt: readonly RunTrigger[] = ['superseded'];
 
 const stateMeanings: Readonly<Record<RunStatus, string>> = {
-  queued: 'accepted, waits for a free worker',
+  queued: 'accepted, waits for its turn',
   running: 'a processor holds its lease and works on a step, or waits less than 5 s',
   retrying: 'not running now; tried again at `nextAttemptAt`',
   needs_review: 'stopped on purpose; a person decides. A dead letter says why',

@@ -13,7 +13,8 @@ import { freePort } from '../support/free-port.js';
 import { storyOf } from '../support/run-story.js';
 
 const secret = `whsec_${randomBytes(24).toString('base64')}`;
-const lookingUp = 'Running: looking up the answer to a call whose reply was lost.';
+const lookingUp =
+  'Running: looking for an answer of the AI service that was lost on the way. You need not do anything.';
 
 let flow: Flow;
 beforeAll(async () => {

@@ -8,12 +8,7 @@ import { randomUUID } from 'node:crypto';
 import { nanoUsd, printUsd, type NanoUsd } from '#libs/domain';
 import type { Tx } from '#libs/postgres';
 import type { Claim } from '../../apps/processor/src/execute-runs/claim.js';
-import {
-  aRequest,
-  anOwner,
-  startGatewayFixture,
-  type GatewayFixture,
-} from '../integration/openai-gateway/gateway-fixture.js';
+import { aRequest, anOwner, startGatewayFixture, type GatewayFixture } from '../support/gateway.js';
 import { aMessage, kafkaStack, topicSpec } from '../integration/messaging/messaging-stack.js';
 import {
   aWork,

@@ -133,7 +133,7 @@ it('a run that finds no free worker says that it is queued, and is carried in it
   expect(told[0]).toMatchObject({
     type: 'dev.holdfast.run.queued.v1',
     status: 'queued',
-    message: 'Queued: waiting for a free worker.',
+    message: 'Queued: waiting for its turn. It starts by itself.',
   });
   expect(told.slice(1).map(({ status }) => status)).toContain('running');
 });

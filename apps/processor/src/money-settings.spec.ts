@@ -64,6 +64,19 @@ it('let none start with a model that nobody knows, and name the known ones', () 
   ).not.toThrow();
 });
 
+it('let none start with a step that asks for a tier in which its model is not offered', () => {
+  const answer = workflows.latest('answer')!;
+  const inTier = (model: string, serviceTier: 'flex' | 'priority') => {
+    const steps = answer.steps.map((step) => ({ ...step, serviceTier }));
+    return new WorkflowCatalogue([{ ...answer, model, steps }]);
+  };
+  const start = (odd: WorkflowCatalogue, env = {}) => requirePrices(odd, parsed(env), now);
+  expect(() => start(inTier('gpt-5-nano', 'priority'))).toThrow(/the priority tier of gpt-5-nano/);
+  expect(() => start(inTier('gpt-5-nano', 'flex'))).not.toThrow();
+  const own = { PROCESSOR_MODEL_PRICES: 'gpt-5-nano=1/1/1' };
+  expect(() => start(inTier('gpt-5-nano', 'priority'), own)).not.toThrow();
+});
+
 it('let none start with a budget for a workflow that does not exist', () => {
   const money = parsed({ PROCESSOR_WORKFLOW_DAY_BUDGETS: 'anwser=1' });
   expect(() => requirePrices(workflows, money, now)).toThrow(/anwser.*answer/);

@@ -1,17 +1,15 @@
 /**
  * The one way to OpenAI: a model call goes in, its outcome comes out, and it is paid for once, whoever dies in between.
  *
- * `callModel` looks into the ledger, decides what may be done about the call (decide-call.ts), does that one thing, and looks
- * again until there is an outcome. It makes no retries of its own, but for calls of unknown outcome whose author allowed it.
+ * `callModel` looks into the ledger, decides what may be done about the call (ledger/decide-call.ts), does that one thing, and
+ * looks again until there is an outcome (call/). It makes no retries of its own, but for calls of unknown outcome whose author
+ * allowed it.
  *
- * (G1) `sending` is committed as the last thing before the socket; then the lease is looked at once more. If it is gone,
- *      nothing leaves and the ledger says so.
- * (G2) Once a request is on its way nobody waits for nothing: the owner's signal ends the waiting, not the request. What
+ * (G1) Once a request is on its way nobody waits for nothing: the owner's signal ends the waiting, not the request. What
  *      comes back is written down, for the next owner.
- * (G3) A response id is stored before anything else is done with the response.
- * (G4) In this process a call is carried through by one `callModel` at a time; a second one waits, then finds what the first
+ * (G2) In this process a call is carried through by one `callModel` at a time; a second one waits, then finds what the first
  *      left in the ledger.
- * (G5) No prompt or output text in failures, logs or errors.
+ * (G3) No prompt or output text in failures, logs or errors.
  */
 import { noMetrics, type Metrics } from '#libs/metrics';
 import { uuidv7 } from '#libs/postgres';
@@ -21,7 +19,7 @@ import { Anchors, type UsedAnchor } from './anchors/anchors.js';
 import { callIdOf } from './call-id.js';
 import { inCallSpan } from './call-span.js';
 import { countCall } from './count-call.js';
-import { CallInProgress } from './call-in-progress.js';
+import { CallInProgress } from './call/call-in-progress.js';
 import { closeOpenCalls, type ClosedCalls } from './close-calls.js';
 import type { GateCall } from './gate/call-gate.js';
 import { Gates } from './gate/gates.js';
@@ -47,7 +45,6 @@ import { defaultOutagePolicy } from './outages/outage-policy.js';
 import type { Latch } from './outages/latch.js';
 import { ToldCalls } from './told-calls.js';
 
-/** Where the settings name no other. */
 export class OpenAiGateway {
   readonly #options: GatewayOptions;
   readonly #timing;
@@ -62,7 +59,7 @@ export class OpenAiGateway {
   readonly #told = new ToldCalls();
   /** That were called since the start. */
   readonly #models = new Set<string>();
-  /** Calls that are being carried through, requests on the wire that nobody waits for any more included (G4). */
+  /** Calls that are being carried through, requests on the wire that nobody waits for any more included (G2). */
   readonly #busy = new Map<string, { readonly runId: string; readonly ended: Promise<void> }>();
 
   constructor(options: GatewayOptions) {
@@ -111,7 +108,7 @@ export class OpenAiGateway {
     owner: CallOwner,
   ): Promise<ModelCallOutcome> {
     for (let other; (other = this.#busy.get(callId)) !== undefined;) {
-      await orAborted(other.ended, owner.signal); // (G4)
+      await orAborted(other.ended, owner.signal); // (G2)
       if (owner.signal.aborted) break;
     }
     if (owner.signal.aborted) return { kind: 'aborted' };
@@ -119,7 +116,7 @@ export class OpenAiGateway {
     const outcome = this.#carryThrough(callId, request, owner);
     this.#keepBusy(callId, request.runId, outcome);
     const startedAtMs = performance.now();
-    const told = await orAborted(outcome, owner.signal); // (G2)
+    const told = await orAborted(outcome, owner.signal); // (G1)
     countCall(this.#metrics, request, told, performance.now() - startedAtMs);
     return told;
   }

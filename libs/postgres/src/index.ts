@@ -44,6 +44,7 @@ export {
   leasesTableSql,
   type Term,
 } from './leader-lease.js';
+export { type AgedRows, removalOf, removalOfOld } from './removal.js';
 export { type Retention, type RetentionRule, rulesOf } from './retention.js';
 export { Sweeper, type SweeperOptions } from './sweeper.js';
 export { Notifications, type NotificationsOptions } from './notifications.js';

@@ -122,7 +122,7 @@ describe('a result', () => {
       code: 'run_not_completed',
       status: 409,
       retryable: true,
-      detail: 'Queued: waiting for a free worker.',
+      detail: 'Queued: waiting for its turn. It starts by itself.',
       run: { id, status: 'queued' },
     });
   });

@@ -57,7 +57,7 @@ describe('submitting a run', () => {
       reference: 'tender 7',
       labels: { team: 'bids' },
       priority: 'interactive',
-      message: 'Queued: waiting for a free worker.',
+      message: 'Queued: waiting for its turn. It starts by itself.',
     });
     expect(Date.parse(view.deadlineAt ?? '') - Date.parse(view.createdAt)).toBe(7_200_000);
     const found = await api.http().get(`/v1/runs/${view.id}`).expect(200);

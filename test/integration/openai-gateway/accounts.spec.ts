@@ -2,36 +2,24 @@
  * Several accounts: what one turns away goes on with the next, and only that; whoever follows or cancels a call asks the account that
  * has it. Real: Postgres, HTTP, the openai SDK, undici. Stands in: OpenAI, twice (dev/simulator).
  */
-import {
-  callIdOf,
-  type CallFailure,
-  type Capability,
-  type ModelCallRequest,
-} from '#libs/openai-gateway';
+import { type CallFailure, type Capability, type ModelCallRequest } from '#libs/openai-gateway';
 import type { Fault } from '../../../dev/simulator/faults.js';
 import { startSimulator, type Simulator } from '../../../dev/simulator/simulator.js';
 import {
   anOwner,
   aRequest,
   type GatewayChanges,
-  type GatewayFixture,
-  startGatewayFixture,
+  gatewayFixture,
   until,
-} from './gateway-fixture.js';
+} from '../../support/gateway.js';
 
-let fixture: GatewayFixture;
+const fixture = gatewayFixture();
 let spare: Simulator;
 beforeAll(async () => {
-  [fixture, spare] = [await startGatewayFixture(), await startSimulator({ latencyMs: 20 })];
+  spare = await startSimulator({ latencyMs: 20 });
 });
-afterAll(async () => {
-  await spare.close();
-  await fixture.stop();
-});
-beforeEach(() => {
-  fixture.simulator.clearFaults();
-  spare.clearFaults();
-});
+beforeEach(() => spare.clearFaults());
+afterAll(() => spare?.close());
 
 const twoAccounts = (
   lacks: { spare?: readonly Capability[]; own?: readonly Capability[] } = {},
@@ -57,7 +45,7 @@ async function callWith(fault: Fault | null, changes: GatewayChanges = {}, put =
   if (fault)
     fixture.simulator.addFaults([{ match: { runId: request.runId }, fault, times: 'always' }]);
   const outcome = await gateway(changes).callModel(request, anOwner());
-  return { request, outcome, row: await fixture.ledgerRow(callIdOf(request)) };
+  return { request, outcome, row: await fixture.rowOf(request) };
 }
 
 describe('what one account turns away for good goes on with the next', () => {
@@ -151,7 +139,7 @@ it('both turn it away: its run waits for both, and the next try begins with the 
   expect([...turning.room().byModel]).toEqual([['gpt-5.2', 0]]);
   const next = { ...request, try: request.try + 1 };
   expect(await gateway().callModel(next, anOwner())).toMatchObject({ kind: 'completed' });
-  expect(await fixture.ledgerRow(callIdOf(next))).toMatchObject({ account: 'default' });
+  expect(await fixture.rowOf(next)).toMatchObject({ account: 'default' });
 });
 
 it('a model without a route stays with the account "default"', async () => {
@@ -190,7 +178,7 @@ describe('the next owner', () => {
       },
     };
     expect(await gateway({ around }).callModel(request, dying)).toEqual({ kind: 'aborted' });
-    expect(await fixture.ledgerRow(callIdOf(request))).toMatchObject({
+    expect(await fixture.rowOf(request)).toMatchObject({
       ...{ state: 'planned', account: 'spare' },
     });
     expect(await gateway().callModel(request, anOwner(2n))).toMatchObject({ kind: 'completed' });
@@ -240,5 +228,5 @@ describe('an endpoint without background mode', () => {
 });
 
 async function stateOf(request: ModelCallRequest): Promise<unknown> {
-  return (await fixture.ledgerRow(callIdOf(request))).state;
+  return (await fixture.rowOf(request)).state;
 }

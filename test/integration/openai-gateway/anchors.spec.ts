@@ -2,43 +2,19 @@
  * What becomes of a call whose reply was lost is read from the conversation that it was sent on, and nothing is paid twice.
  * Real: Postgres, HTTP, the openai SDK, undici. Stands in: OpenAI (dev/simulator).
  */
-import {
-  callIdOf,
-  stopCalls,
-  type GatewayTiming,
-  type ModelCallRequest,
-} from '#libs/openai-gateway';
+import { stopCalls, type GatewayTiming } from '#libs/openai-gateway';
 import type { Fault, Operation } from '../../../dev/simulator/faults.js';
-import {
-  anOwner,
-  aRequest,
-  type GatewayFixture,
-  startGatewayFixture,
-  until,
-} from './gateway-fixture.js';
+import { anOwner, aRequest, gatewayFixture, until } from '../../support/gateway.js';
 
-let fixture: GatewayFixture;
-beforeAll(async () => {
-  fixture = await startGatewayFixture();
-});
-afterAll(() => fixture.stop());
-beforeEach(() => fixture.simulator.clearFaults());
+const fixture = gatewayFixture();
+const { script, rowOf, sentOf, chargesOf } = fixture;
 
 const lost: Fault = { kind: 'reset_after_charge' };
 const neverCame: Fault = { kind: 'reset_before_read' };
 const anchored = (timing: Partial<GatewayTiming> = {}) =>
   fixture.gateway({ anchorSettleMs: 50, ...timing }, { anchors: { for: 'all' } });
-const script = (request: ModelCallRequest, ...faults: Fault[]) =>
-  fixture.simulator.addFaults(faults.map((fault) => ({ match: { runId: request.runId }, fault })));
 const onOperation = (operation: Operation, fault: Fault, times: number | 'always' = 'always') =>
   fixture.simulator.addFaults([{ match: { operation }, fault, times }]);
-const rowOf = (request: ModelCallRequest) => fixture.ledgerRow(callIdOf(request));
-const sentOf = (request: ModelCallRequest) =>
-  fixture.simulator
-    .requests()
-    .filter((one) => one.callId === callIdOf(request) && one.operation === 'create').length;
-const chargesOf = (request: ModelCallRequest) =>
-  fixture.simulator.charges().byCallId[callIdOf(request)] ?? 0;
 
 describe.each(['background', 'foreground'] as const)('a reply that is lost (%s)', (mode) => {
   it('is found on its anchor: the paid result is taken, its use estimated', async () => {

@@ -9,29 +9,18 @@
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { nanoUsd } from '#libs/domain';
-import {
-  CallLedger,
-  gatewayMigrations,
-  giveUpUnknownCalls,
-  type CallFailure,
-} from '#libs/openai-gateway';
-import { Database, migrate } from '#libs/postgres';
-import { freshDatabase } from '../../support/stack.js';
+import { CallLedger, giveUpUnknownCalls, type CallFailure } from '#libs/openai-gateway';
+import type { Database } from '#libs/postgres';
+import { gatewayDatabase } from '../../support/gateway.js';
 
 let database: Database;
 let ledgers: readonly CallLedger[];
 let drop: () => Promise<void>;
 beforeAll(async () => {
-  const fresh = await freshDatabase();
-  await migrate({ url: fresh.url, schema: 'processor', migrations: gatewayMigrations });
-  database = new Database({ url: fresh.url, applicationName: 'budget-model', maxConnections: 4 });
+  ({ database, drop } = await gatewayDatabase(4));
   ledgers = [new CallLedger(database), new CallLedger(database)];
-  drop = () => fresh.drop();
 });
-afterAll(async () => {
-  await database.close();
-  await drop();
-});
+afterAll(() => drop?.());
 
 const CALLS = 5;
 const kinds = [

@@ -9,20 +9,10 @@ import { nanoUsd, type NanoUsd } from '#libs/domain';
 import type { Metrics } from '#libs/metrics';
 import { callIdOf, giveUpUnknownCalls, type ModelCallRequest } from '#libs/openai-gateway';
 import { priceOfCharge } from '../../oracle/price-of-charge.js';
-import {
-  anOwner,
-  aRequest,
-  startGatewayFixture,
-  until,
-  type GatewayFixture,
-} from './gateway-fixture.js';
+import { anOwner, aRequest, gatewayFixture, until } from '../../support/gateway.js';
 
-let fixture: GatewayFixture;
-beforeAll(async () => {
-  fixture = await startGatewayFixture();
-});
-afterAll(() => fixture.stop());
-beforeEach(() => fixture.simulator.clearFaults());
+const fixture = gatewayFixture();
+const { script, rowOf, chargesOf } = fixture;
 
 /** What OpenAI would bill for the call's newest sending, by a price list apart from Holdfast's. */
 const billOf = (request: ModelCallRequest) => {
@@ -40,7 +30,7 @@ const withBudget = (runLimit: bigint | null, changes: Partial<ModelCallRequest> 
     ...changes,
   });
 const moneyOf = async (request: ModelCallRequest) => {
-  const row = await fixture.ledgerRow(callIdOf(request));
+  const row = await rowOf(request);
   const { state, reserved, cost, lost_sendings: lost, budgets } = row;
   return { state, reserved, cost, lost, budgets };
 };
@@ -59,13 +49,6 @@ beforeAll(async () => {
   most = nanoUsd((await moneyOf(request)).reserved as bigint);
 });
 const today = () => new Date().toISOString().slice(0, 10);
-const script = (
-  request: ModelCallRequest,
-  ...faults: Parameters<typeof fixture.simulator.addFaults>[0][number]['fault'][]
-) =>
-  fixture.simulator.addFaults(
-    faults.map((fault) => ({ match: { callId: callIdOf(request) }, fault })),
-  );
 
 describe('a call', () => {
   it('without a budget has its cost booked all the same, and touches no budget', async () => {
@@ -105,7 +88,7 @@ describe('a call', () => {
       /^This call costs up to \$0\.\d+; \$0\.\d+ of the run's budget of \$0\.\d+ is left\. Tries of this call: 3 allowed by policy, 0 by budget\./,
     );
     expect(await moneyOf(request)).toMatchObject({ state: 'planned', reserved: 0n, cost: null });
-    expect(fixture.simulator.charges().byCallId[callIdOf(request)]).toBeUndefined();
+    expect(chargesOf(request)).toBe(0);
     const raised = withBudget(most, { runId: request.runId });
     expect((await fixture.gateway().callModel(raised, anOwner())).kind).toBe('completed');
   });
@@ -207,7 +190,7 @@ describe('a call', () => {
       failure: { class: 'configuration', code: 'model_price_unknown', paid: 'no' },
     });
     if (outcome.kind === 'failed') expect(outcome.failure.message).toContain('gpt-5.2');
-    expect(fixture.simulator.charges().byCallId[callIdOf(request)]).toBeUndefined();
+    expect(chargesOf(request)).toBe(0);
   });
 
   it('of such a model is reserved at the ceiling, where there is one', async () => {

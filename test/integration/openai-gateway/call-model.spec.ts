@@ -3,24 +3,10 @@
  * Real: Postgres, HTTP, the openai SDK, undici. Stands in: OpenAI (dev/simulator).
  */
 import { bumpFences, callIdOf, type ModelCallRequest } from '#libs/openai-gateway';
-import {
-  anOwner,
-  aRequest,
-  type GatewayFixture,
-  startGatewayFixture,
-  until,
-} from './gateway-fixture.js';
+import { anOwner, aRequest, gatewayFixture, until } from '../../support/gateway.js';
 
-let fixture: GatewayFixture;
-beforeAll(async () => {
-  fixture = await startGatewayFixture();
-});
-afterAll(() => fixture.stop());
-beforeEach(() => fixture.simulator.clearFaults());
-
-const chargesOf = (callId: string) => fixture.simulator.charges().byCallId[callId] ?? 0;
-const requestsOf = (callId: string, operation = 'create') =>
-  fixture.simulator.requests().filter((r) => r.callId === callId && r.operation === operation);
+const fixture = gatewayFixture();
+const { sentOf, chargesOf } = fixture;
 
 describe.each(['background', 'foreground'] as const)('a call in %s mode', (mode) => {
   it('completes with its output, usage, ids and the snapshot that answered', async () => {
@@ -51,7 +37,7 @@ describe.each(['background', 'foreground'] as const)('a call in %s mode', (mode)
     const first = await fixture.gateway().callModel(request, anOwner(1n));
     const second = await fixture.gateway().callModel(request, anOwner(2n));
     expect(second).toEqual({ ...first, reused: true });
-    expect(chargesOf(callIdOf(request))).toBe(1);
+    expect(chargesOf(request)).toBe(1);
   });
 
   it('is paid once when it is asked for many times at once', async () => {
@@ -62,7 +48,7 @@ describe.each(['background', 'foreground'] as const)('a call in %s mode', (mode)
       Array.from({ length: 20 }, () => gateway.callModel(request, owner)),
     );
     expect(outcomes.map((outcome) => outcome.kind)).toEqual(Array(20).fill('completed'));
-    expect(chargesOf(callIdOf(request))).toBe(1);
+    expect(chargesOf(request)).toBe(1);
   });
 
   it('keeps output that Postgres text cannot hold', async () => {
@@ -145,8 +131,8 @@ describe('a call whose owner goes away', () => {
 
     const after = await fixture.gateway().callModel(request, anOwner(2n));
     expect(after).toMatchObject({ kind: 'completed', callId, reused: false });
-    expect(chargesOf(callId)).toBe(1);
-    expect(requestsOf(callId)).toHaveLength(1);
+    expect(chargesOf(request)).toBe(1);
+    expect(sentOf(request)).toBe(1);
   });
 
   it.each(['background', 'foreground'] as const)(
@@ -159,7 +145,7 @@ describe('a call whose owner goes away', () => {
       ]);
       const dying = anOwner(1n);
       const before = fixture.gateway({ requestTimeoutMs: 60_000 }).callModel(request, dying);
-      await until('sent', () => requestsOf(callId).length === 1);
+      await until('sent', () => sentOf(request) === 1);
       dying.stop(); // the process is gone: nobody will write down what comes of it
 
       expect(await before).toEqual({ kind: 'aborted' });
@@ -170,25 +156,24 @@ describe('a call whose owner goes away', () => {
       });
       expect(await fixture.ledgerRow(callId)).toMatchObject({ state: 'unknown' });
       expect(await fixture.gateway().callModel(request, anOwner(3n))).toEqual(after);
-      expect(requestsOf(callId)).toHaveLength(1);
-      expect(chargesOf(callId)).toBe(1);
+      expect(sentOf(request)).toBe(1);
+      expect(chargesOf(request)).toBe(1);
     },
   );
 
   it('is not lost when its reply comes after the owner was stopped: the next owner finds it', async () => {
     const request = aRequest();
-    const callId = callIdOf(request);
     fixture.simulator.addFaults([
       { match: { runId: request.runId }, fault: { kind: 'hang', ms: 1_500 } },
     ]);
     const gateway = fixture.gateway();
     const first = anOwner(1n);
     const before = gateway.callModel(request, first);
-    await until('sent', () => requestsOf(callId).length === 1);
+    await until('sent', () => sentOf(request) === 1);
     first.stop();
     expect(await before).toEqual({ kind: 'aborted' });
     expect(await gateway.callModel(request, anOwner(2n))).toMatchObject({ kind: 'completed' });
-    expect(chargesOf(callId)).toBe(1);
+    expect(chargesOf(request)).toBe(1);
   });
 
   it('takes a reply that arrives after the call was given up as unknown', async () => {
@@ -199,7 +184,7 @@ describe('a call whose owner goes away', () => {
     ]);
     const slow = anOwner(1n);
     void fixture.gateway().callModel(request, slow);
-    await until('sent', () => requestsOf(callId).length === 1);
+    await until('sent', () => sentOf(request) === 1);
     expect(await fixture.gateway().callModel(request, anOwner(2n))).toMatchObject({
       kind: 'failed',
       failure: { class: 'outcome_unknown' },
@@ -208,7 +193,7 @@ describe('a call whose owner goes away', () => {
     expect(await fixture.gateway().callModel(request, anOwner(3n))).toMatchObject({
       kind: 'completed',
     });
-    expect(chargesOf(callId)).toBe(1);
+    expect(chargesOf(request)).toBe(1);
   });
 });
 
@@ -224,7 +209,6 @@ it.each(['open_sending', 'mark_sending', 'mark_accepted', 'end_calls'])(
   async (which) => {
     const name = `gateway.${which}`;
     const request = aRequest();
-    const callId = callIdOf(request);
     if (which === 'mark_sending') await plan(request); // a new call is made in that state
     let lost = 0;
     const around = {
@@ -238,8 +222,8 @@ it.each(['open_sending', 'mark_sending', 'mark_accepted', 'end_calls'])(
     const outcome = await fixture.gateway({}, { around }).callModel(request, anOwner());
     expect(outcome).toMatchObject({ kind: 'completed', reused: false });
     expect(lost).toBe(1);
-    expect(requestsOf(callId)).toHaveLength(1);
-    expect(chargesOf(callId)).toBe(1);
+    expect(sentOf(request)).toBe(1);
+    expect(chargesOf(request)).toBe(1);
   },
 );
 
@@ -253,7 +237,7 @@ describe('an owner that has lost the run', () => {
       bumpFences(tx, [{ runId: request.runId, fence: 7n }]),
     );
     expect(await fixture.gateway().callModel(request, anOwner(1n))).toEqual({ kind: 'not_owner' });
-    expect(requestsOf(callId)).toHaveLength(0);
+    expect(sentOf(request)).toBe(0);
     expect(await fixture.ledgerRow(callId)).toMatchObject({ state: 'planned', fence: 7n });
   });
 
@@ -263,15 +247,14 @@ describe('an owner that has lost the run', () => {
       bumpFences(tx, [{ runId: request.runId, fence: 2n }]),
     );
     expect(await fixture.gateway().callModel(request, anOwner(1n))).toEqual({ kind: 'not_owner' });
-    expect(requestsOf(callIdOf(request))).toHaveLength(0);
+    expect(sentOf(request)).toBe(0);
     const next = await fixture.gateway().callModel(request, anOwner(2n));
     expect(next).toMatchObject({ kind: 'completed' });
-    expect(chargesOf(callIdOf(request))).toBe(1);
+    expect(chargesOf(request)).toBe(1);
   });
 
   it('sends nothing when the run was claimed before it hears that a new call may leave', async () => {
     const request = aRequest();
-    const callId = callIdOf(request);
     let lost = 0;
     const around = {
       'gateway.open_sending': async (run: () => Promise<unknown>) => {
@@ -285,7 +268,7 @@ describe('an owner that has lost the run', () => {
     };
     const outcome = await fixture.gateway({}, { around }).callModel(request, anOwner(1n));
     expect(outcome).toEqual({ kind: 'not_owner' });
-    expect(requestsOf(callId)).toHaveLength(0);
+    expect(sentOf(request)).toBe(0);
   });
 
   it('sends nothing when another processor claims the run between planning and sending', async () => {
@@ -302,7 +285,7 @@ describe('an owner that has lost the run', () => {
     };
     const outcome = await fixture.gateway({}, { around }).callModel(request, anOwner(1n));
     expect(outcome).toEqual({ kind: 'not_owner' });
-    expect(requestsOf(callId)).toHaveLength(0);
+    expect(sentOf(request)).toBe(0);
     expect(await fixture.ledgerRow(callId)).toMatchObject({ state: 'planned', fence: 2n });
   });
 
@@ -315,7 +298,7 @@ describe('an owner that has lost the run', () => {
       isLeaseAlive: () => (looks += 1) < 2,
     });
     expect(outcome).toEqual({ kind: 'not_owner' });
-    expect(requestsOf(callId)).toHaveLength(0);
+    expect(sentOf(request)).toBe(0);
     expect(await fixture.ledgerRow(callId)).toMatchObject({ state: 'planned', attempt_count: 0 });
     expect(await fixture.gateway().callModel(request, anOwner(2n))).toMatchObject({
       kind: 'completed',
@@ -331,6 +314,6 @@ describe('an owner that has lost the run', () => {
       [callId, request.runId],
     );
     expect(await fixture.gateway().callModel(request, anOwner(1n))).toEqual({ kind: 'stopped' });
-    expect(requestsOf(callId)).toHaveLength(0);
+    expect(sentOf(request)).toBe(0);
   });
 });

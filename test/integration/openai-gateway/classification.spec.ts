@@ -10,20 +10,9 @@ import {
   type ModelCallRequest,
 } from '#libs/openai-gateway';
 import type { Fault } from '../../../dev/simulator/faults.js';
-import {
-  anOwner,
-  aRequest,
-  type GatewayFixture,
-  startGatewayFixture,
-  until,
-} from './gateway-fixture.js';
+import { anOwner, aRequest, gatewayFixture, until } from '../../support/gateway.js';
 
-let fixture: GatewayFixture;
-beforeAll(async () => {
-  fixture = await startGatewayFixture();
-});
-afterAll(() => fixture.stop());
-beforeEach(() => fixture.simulator.clearFaults());
+const fixture = gatewayFixture();
 
 type Expected = Pick<CallFailure, 'class' | 'paid' | 'breaker'> & Partial<CallFailure>;
 const is = (
@@ -189,7 +178,7 @@ async function failureOf(
 }
 
 async function bookedFailure(request: ModelCallRequest): Promise<CallFailure> {
-  return (await fixture.ledgerRow(callIdOf(request))).failure as CallFailure;
+  return (await fixture.rowOf(request)).failure as CallFailure;
 }
 
 const notByTheAnswer: Readonly<Record<string, () => Promise<void>>> = {
@@ -258,7 +247,7 @@ const notByTheAnswer: Readonly<Record<string, () => Promise<void>>> = {
     owner.stop();
     await call;
     await gateway.closeCalls(request.runId, new AbortController().signal);
-    const { failure } = await fixture.ledgerRow(callIdOf(request));
+    const { failure } = await fixture.rowOf(request);
     expect(failure).toMatchObject(is('cancelled', 'maybe', 'none'));
   },
 };
@@ -266,11 +255,11 @@ const notByTheAnswer: Readonly<Record<string, () => Promise<void>>> = {
 it.each(Object.entries(notByTheAnswer))('%s', (_, played) => played());
 
 async function stateOf(request: ModelCallRequest): Promise<unknown> {
-  return (await fixture.ledgerRow(callIdOf(request))).state;
+  return (await fixture.rowOf(request)).state;
 }
 
 async function cancelAtOpenAi(request: ModelCallRequest): Promise<void> {
-  const { response_id } = await fixture.ledgerRow(callIdOf(request));
+  const { response_id } = await fixture.rowOf(request);
   const url = `${fixture.simulator.baseUrl}/responses/${String(response_id)}/cancel`;
   await fetch(url, { method: 'POST', headers: { authorization: 'Bearer sk-somebody-else' } });
 }
@@ -316,7 +305,7 @@ describe('what is a result, however it came', () => {
     ['a cut by the content filter', { kind: 'incomplete', reason: 'content_filter' }],
   ])('%s', async (_, fault) => {
     const request = aRequest();
-    fixture.simulator.addFaults([{ match: { runId: request.runId }, fault }]);
+    fixture.script(request, fault);
     const outcome = await fixture.gateway().callModel(request, anOwner());
     expect(outcome).toMatchObject({ kind: 'completed', output: { kind: 'refusal' } });
     expect(fixture.simulator.charges().byRunId[request.runId]).toBe(1);

@@ -6,32 +6,16 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { callIdOf, type ModelCallRequest } from '#libs/openai-gateway';
 import type { Fault } from '../../../dev/simulator/faults.js';
-import {
-  anOwner,
-  aRequest,
-  type GatewayFixture,
-  startGatewayFixture,
-  until,
-} from './gateway-fixture.js';
+import { anOwner, aRequest, gatewayFixture, until } from '../../support/gateway.js';
 
-let fixture: GatewayFixture;
-beforeAll(async () => {
-  fixture = await startGatewayFixture();
-});
-afterAll(() => fixture.stop());
-beforeEach(() => fixture.simulator.clearFaults());
-
-const chargesOf = (callId: string) => fixture.simulator.charges().byCallId[callId] ?? 0;
-const sentOf = (callId: string) =>
-  fixture.simulator.requests().filter((r) => r.callId === callId && r.operation === 'create')
-    .length;
+const fixture = gatewayFixture();
+const { sentOf, chargesOf } = fixture;
 
 async function callWith(fault: Fault, changes: Partial<ModelCallRequest> = {}) {
   const request = aRequest(changes);
-  fixture.simulator.addFaults([{ match: { runId: request.runId }, fault }]);
+  fixture.script(request, fault);
   const outcome = await fixture.gateway().callModel(request, anOwner());
-  const callId = callIdOf(request);
-  return { request, callId, outcome, row: await fixture.ledgerRow(callId) };
+  return { request, outcome, row: await fixture.rowOf(request) };
 }
 
 const refusals: [string, Fault, object][] = [
@@ -84,15 +68,15 @@ const refusals: [string, Fault, object][] = [
 
 describe('a request that OpenAI refuses', () => {
   it.each(refusals)('for %s is classified, unpaid, and over', async (_, fault, expected) => {
-    const { outcome, row, request, callId } = await callWith(fault);
+    const { outcome, row, request } = await callWith(fault);
     expect(outcome).toMatchObject({
       kind: 'failed',
       failure: { requestId: expect.stringMatching(/^req_/) as string, ...expected },
     });
     expect(row).toMatchObject({ state: 'failed', response_id: null });
-    expect(chargesOf(callId)).toBe(0);
+    expect(chargesOf(request)).toBe(0);
     expect(await fixture.gateway().callModel(request, anOwner(2n))).toEqual(outcome);
-    expect(sentOf(callId)).toBe(1);
+    expect(sentOf(request)).toBe(1);
   });
 
   it('is made again, under an id of its own, as the next try', async () => {
@@ -130,26 +114,26 @@ describe.each(['background', 'foreground'] as const)('a reply that is lost (%s)'
     kind === 'hang' ? { mode, callTimeoutMs: 1_500 } : { mode };
 
   it.each(lostReplies)('because %s: held, never sent again', async (_, fault, paid) => {
-    const { outcome, row, request, callId } = await callWith(fault, limitOf(fault));
+    const { outcome, row, request } = await callWith(fault, limitOf(fault));
     expect(outcome).toMatchObject({
       kind: 'failed',
       failure: { class: 'outcome_unknown', paid: 'maybe' },
     });
     expect(row).toMatchObject({ state: 'unknown', ended_at: null });
     expect(await fixture.gateway().callModel(request, anOwner(2n))).toEqual(outcome);
-    expect(sentOf(callId)).toBe(1);
-    expect(chargesOf(callId)).toBe(paid);
+    expect(sentOf(request)).toBe(1);
+    expect(chargesOf(request)).toBe(paid);
   });
 
   it('is sent again where the step accepts it, and booked as a possible duplicate', async () => {
     const whenUnknown = 'resend';
-    const { outcome, row, callId } = await callWith(
+    const { outcome, row, request } = await callWith(
       { kind: 'reset_after_charge' },
       { mode, whenUnknown },
     );
     expect(outcome).toMatchObject({ kind: 'completed' });
     expect(row).toMatchObject({ state: 'done', attempt_count: 2, possible_duplicate: true });
-    expect(sentOf(callId)).toBe(2);
+    expect(sentOf(request)).toBe(2);
   });
 });
 
@@ -162,7 +146,7 @@ it('stops sending again after three times, and is held', async () => {
     kind: 'failed',
     failure: { class: 'outcome_unknown' },
   });
-  expect(sentOf(callIdOf(request))).toBe(3);
+  expect(sentOf(request)).toBe(3);
 });
 
 it('knows that nothing was sent when nobody listens', async () => {
@@ -180,7 +164,7 @@ it('knows that nothing was sent when nobody listens', async () => {
       message: expect.stringContaining('ECONNREFUSED') as string,
     },
   });
-  expect(await fixture.ledgerRow(callIdOf(request))).toMatchObject({ state: 'failed' });
+  expect(await fixture.rowOf(request)).toMatchObject({ state: 'failed' });
 });
 
 describe('a response that ends badly inside a 200', () => {
@@ -228,7 +212,7 @@ describe('polling', () => {
     fixture.simulator.addFaults([{ match: { operation: 'retrieve', runId }, fault, times: 3 }]);
     const outcome = await fixture.gateway().callModel(request, anOwner());
     expect(outcome).toMatchObject({ kind: 'completed' });
-    expect(chargesOf(callIdOf(request))).toBe(1);
+    expect(chargesOf(request)).toBe(1);
   });
 
   it('takes four 404s for the end: expired, paid', async () => {
@@ -266,7 +250,7 @@ describe("at a call's deadline", () => {
     fixture.simulator.addFaults([{ match: { runId: request.runId }, fault: slow }]);
     const outcome = await fixture.gateway({ queuedTimeoutMs: 100 }).callModel(request, anOwner());
     expect(outcome).toMatchObject({ kind: 'failed', failure: { class: 'timeout' } });
-    expect(chargesOf(callIdOf(request))).toBe(0);
+    expect(chargesOf(request)).toBe(0);
   });
 
   it('a response that ended in the race is taken: it was paid for', async () => {
@@ -282,7 +266,7 @@ describe("at a call's deadline", () => {
     ]);
     const outcome = await fixture.gateway().callModel(request, anOwner());
     expect(outcome).toMatchObject({ kind: 'completed' });
-    expect(chargesOf(callIdOf(request))).toBe(1);
+    expect(chargesOf(request)).toBe(1);
   });
 
   const taken = { kind: 'completed' };
@@ -324,12 +308,12 @@ describe("at a call's deadline", () => {
     ]);
     const gateway = fixture.gateway({ requestTimeoutMs: 250, cancelGraceMs: 1_000 });
     expect(await gateway.callModel(request, anOwner())).toMatchObject(end);
-    const { state } = await fixture.ledgerRow(callIdOf(request));
+    const { state } = await fixture.rowOf(request);
     expect(state).toBe(end === taken ? 'done' : 'cancelled');
     const again = await fixture.gateway().callModel(request, anOwner(2n));
     expect(again).toMatchObject(end);
-    expect(sentOf(callIdOf(request))).toBe(1);
-    expect(chargesOf(callIdOf(request))).toBe(end === taken ? 1 : 0); // cancelled in the queue it costs nothing
+    expect(sentOf(request)).toBe(1);
+    expect(chargesOf(request)).toBe(end === taken ? 1 : 0); // cancelled in the queue it costs nothing
   });
 
   it.each([
@@ -346,16 +330,16 @@ describe("at a call's deadline", () => {
       ]);
       const late = fixture.gateway().callModel(request, anOwner(1n));
       await until('accepted', async () => {
-        return (await fixture.ledgerRow(callIdOf(request))).state === 'accepted';
+        return (await fixture.rowOf(request)).state === 'accepted';
       });
       const next = fixture.gateway().callModel(request, anOwner(2n));
       expect(await next).toMatchObject(end);
-      const { state, response_id, output } = await fixture.ledgerRow(callIdOf(request));
+      const { state, response_id, output } = await fixture.rowOf(request);
       await late;
-      expect(await fixture.ledgerRow(callIdOf(request))).toMatchObject({
+      expect(await fixture.rowOf(request)).toMatchObject({
         ...{ state, response_id, output },
       });
-      expect(sentOf(callIdOf(request))).toBe(1);
+      expect(sentOf(request)).toBe(1);
     },
   );
 
@@ -375,17 +359,17 @@ describe("at a call's deadline", () => {
       kind: 'failed',
       failure: { class: 'outcome_unknown', code: 'cancel_unconfirmed' },
     });
-    expect(await fixture.ledgerRow(callIdOf(request))).toMatchObject({ state: 'accepted' });
+    expect(await fixture.rowOf(request)).toMatchObject({ state: 'accepted' });
     await until('ended at OpenAI', () => Date.now() > 0 && isDone(request));
     expect(await fixture.gateway().callModel(request, anOwner(2n))).toMatchObject({
       kind: 'completed',
     });
-    expect(chargesOf(callIdOf(request))).toBe(1);
+    expect(chargesOf(request)).toBe(1);
   });
 });
 
 async function isDone(request: ModelCallRequest): Promise<boolean> {
-  const { response_id } = await fixture.ledgerRow(callIdOf(request));
+  const { response_id } = await fixture.rowOf(request);
   const work = fixture.simulator.find(String(response_id));
   return work !== undefined && Date.now() >= work.acceptedAtMs + work.workMs;
 }

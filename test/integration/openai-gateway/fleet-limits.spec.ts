@@ -1,33 +1,22 @@
 /** Real: Postgres, the gate of limits. Stands in: OpenAI's answers; several gates over one row play several processes. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  FleetLimits,
-  gatewayMigrations,
-  type CallPass,
-  type GateCall,
-  type PoolLimits,
-} from '#libs/openai-gateway';
+import { FleetLimits, type CallPass, type GateCall, type PoolLimits } from '#libs/openai-gateway';
 import { noMetrics } from '#libs/metrics';
-import { Database, migrate, type Sql } from '#libs/postgres';
+import type { Database, Sql } from '#libs/postgres';
 import { silentLog } from '#libs/process';
 import { eventually } from '../../support/eventually.js';
-import { freshDatabase, type FreshDatabase } from '../../support/stack.js';
+import { gatewayDatabase } from '../../support/gateway.js';
 
-let fresh: FreshDatabase;
 let database: Database;
+let drop: () => Promise<void>;
 beforeAll(async () => {
-  fresh = await freshDatabase();
-  await migrate({ url: fresh.url, schema: 'processor', migrations: gatewayMigrations });
-  database = new Database({ url: fresh.url, applicationName: 'limits', maxConnections: 8 });
+  ({ database, drop } = await gatewayDatabase(8));
 });
 const gates: FleetLimits[] = [];
 afterEach(async () => {
   await Promise.all(gates.splice(0).map((gate) => gate.close()));
 });
-afterAll(async () => {
-  await database?.close();
-  await fresh?.drop();
-});
+afterAll(() => drop?.());
 
 let numbers = 0;
 const next = (name: string) => `${name}-${(numbers += 1)}`;
@@ -140,6 +129,14 @@ describe('several processes', () => {
     );
     expect(rows[0]?.requests_left).toBeGreaterThanOrEqual(79);
   });
+
+  it('give back what they were granted for a call that does not come after all', async () => {
+    const pool = aPool({ requests: 100, tokens: 100_000 });
+    const gate = process(pool);
+    expect(gate.tryEnter(aCall(pool))).toBeNull();
+    await eventually('a slot is held for it', async () => (await slotsHeld(pool)) > 0);
+    await eventually('no slot is held', async () => (await slotsHeld(pool)) === 0);
+  });
 });
 
 describe('a call', () => {
@@ -159,6 +156,21 @@ describe('a call', () => {
       for (const pass of passes) (await pass).leave(completed);
     }
     expect(statements).toBeLessThan(150);
+  });
+
+  it('does not overtake one that waits, though it needs less', async () => {
+    const pool = aPool({ tokens: 10_000, windowMs: 50_000 });
+    const gate = process(pool);
+    const pass = await enter(gate, aCall(pool, { maxOutputTokens: 7_900 }));
+    const owner = new AbortController();
+    const large = gate.enter(aCall(pool, { maxOutputTokens: 8_000 }), owner.signal);
+    await untilRow(pool, 'tokens_left < 100');
+    const small = aCall(pool, { inputTokens: 1, maxOutputTokens: 16 });
+    expect(gate.tryEnter(small)).toBeNull();
+    owner.abort();
+    expect(await large).toEqual({ kind: 'aborted' });
+    (await enter(gate, small)).leave(completed);
+    pass.leave(completed);
   });
 
   it('of a tenant that comes new goes before the flood of another', async () => {

@@ -1,25 +1,14 @@
 /** Real: Postgres, and its clock. Stands in: nothing; several holders over one row play several processes. */
-import {
-  gatewayMigrations,
-  takeShare,
-  type Ask,
-  type PoolLimits,
-  type Share,
-} from '#libs/openai-gateway';
-import { Database, migrate } from '#libs/postgres';
-import { freshDatabase, type FreshDatabase } from '../../support/stack.js';
+import { takeShare, type Ask, type PoolLimits, type Share } from '#libs/openai-gateway';
+import type { Database } from '#libs/postgres';
+import { gatewayDatabase } from '../../support/gateway.js';
 
-let fresh: FreshDatabase;
 let database: Database;
+let drop: () => Promise<void>;
 beforeAll(async () => {
-  fresh = await freshDatabase();
-  await migrate({ url: fresh.url, schema: 'processor', migrations: gatewayMigrations });
-  database = new Database({ url: fresh.url, applicationName: 'limits', maxConnections: 8 });
+  ({ database, drop } = await gatewayDatabase(8));
 });
-afterAll(async () => {
-  await database?.close();
-  await fresh?.drop();
-});
+afterAll(() => drop?.());
 
 let pools = 0;
 /** A pool of its own for each spec: 1,000 requests and 100,000 tokens in 100 s, of which 80 % are used. */
@@ -158,6 +147,11 @@ describe("OpenAI's word", () => {
     const pool = aPool();
     const told = { ...nothingTold, leftRequests: 3, leftTokens: 1e9 };
     expect(await take(pool, { want: all, told })).toMatchObject({ requests: 3, tokens: 80_000 });
+    const other = aPool();
+    const little = { ...nothingTold, leftRequests: 1e9, leftTokens: 500 };
+    expect(await take(other, { want: all, told: little })).toMatchObject({
+      ...{ requests: 800, tokens: 500 },
+    });
   });
 
   it('holds the pool for all, until its time', async () => {

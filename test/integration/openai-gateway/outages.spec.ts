@@ -12,23 +12,17 @@ import {
   anOwner,
   aRequest,
   type GatewayChanges,
-  type GatewayFixture,
-  startGatewayFixture,
+  gatewayFixture,
   until,
-} from './gateway-fixture.js';
+} from '../../support/gateway.js';
 
 /** Probes come only where a spec is about them. */
 const quick: Partial<OutagePolicy> = { refreshMs: 50, stepMs: 100, firstProbeMs: 600_000 };
 
-let fixture: GatewayFixture;
+const fixture = gatewayFixture();
 let facts: OutageFact[] = [];
 const counted: string[] = [];
-beforeAll(async () => {
-  fixture = await startGatewayFixture();
-});
-afterAll(() => fixture.stop());
 beforeEach(async () => {
-  fixture.simulator.clearFaults();
   await fixture.database.query('DELETE FROM processor.latches');
   facts = [];
 });

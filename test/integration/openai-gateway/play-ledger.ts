@@ -1,19 +1,15 @@
 /** Many random scripts at once against one ledger, so that its statements get batches. */
 import fc from 'fast-check';
-import { CallLedger, gatewayMigrations } from '#libs/openai-gateway';
-import { Database, migrate } from '#libs/postgres';
+import { CallLedger } from '#libs/openai-gateway';
 import { fuzzSeed } from '../../fuzz/fuzz-seed.js';
-import { freshDatabase } from '../../support/stack.js';
+import { gatewayDatabase } from '../../support/gateway.js';
 import { LedgerScene, ledgerScripts } from './ledger-script.js';
 
 const atOnce = 200;
 
 /** @throws with the first script that the ledger does not play as the model does */
 export async function playLedger(scripts: number): Promise<void> {
-  const fresh = await freshDatabase();
-  const { url } = fresh;
-  await migrate({ url, schema: 'processor', migrations: gatewayMigrations });
-  const database = new Database({ url, applicationName: 'ledger-model', maxConnections: 8 });
+  const { database, drop } = await gatewayDatabase(8);
   const ledger = new CallLedger(database);
   const queue = fc.sample(ledgerScripts, { seed: fuzzSeed, numRuns: scripts }).values();
   const player = async () => {
@@ -25,7 +21,6 @@ export async function playLedger(scripts: number): Promise<void> {
   try {
     await Promise.all(Array.from({ length: atOnce }, player));
   } finally {
-    await database.close();
-    await fresh.drop();
+    await drop();
   }
 }

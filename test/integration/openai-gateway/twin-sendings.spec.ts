@@ -5,19 +5,9 @@
  */
 import { callIdOf } from '#libs/openai-gateway';
 import type { Fault } from '../../../dev/simulator/faults.js';
-import {
-  anOwner,
-  aRequest,
-  type GatewayFixture,
-  startGatewayFixture,
-  until,
-} from './gateway-fixture.js';
+import { anOwner, aRequest, gatewayFixture, until } from '../../support/gateway.js';
 
-let fixture: GatewayFixture;
-beforeAll(async () => {
-  fixture = await startGatewayFixture();
-});
-afterAll(() => fixture.stop());
+const fixture = gatewayFixture();
 
 /** The first sending goes as `first` says; meanwhile another owner sends again, and his response takes 4 s. */
 async function sendTwice(first: Fault, requestTimeoutMs: number) {

@@ -12,21 +12,10 @@ import {
   type OpenAiGateway,
 } from '#libs/openai-gateway';
 import type { Fault } from '../../../dev/simulator/faults.js';
-import {
-  anOwner,
-  aRequest,
-  type GatewayFixture,
-  type SpecOwner,
-  startGatewayFixture,
-  until,
-} from './gateway-fixture.js';
+import { anOwner, aRequest, type SpecOwner, gatewayFixture, until } from '../../support/gateway.js';
 
-let fixture: GatewayFixture;
-beforeAll(async () => {
-  fixture = await startGatewayFixture();
-});
-afterAll(() => fixture.stop());
-beforeEach(() => fixture.simulator.clearFaults());
+const fixture = gatewayFixture();
+const { script, sentOf, chargesOf } = fixture;
 
 const lost: Fault = { kind: 'reset_after_charge' };
 const listening = (graceMs = 60_000, pollMs = 20) =>
@@ -34,16 +23,7 @@ const listening = (graceMs = 60_000, pollMs = 20) =>
     { firstPollMs: pollMs, maxPollMs: pollMs },
     { webhooks: { secret: 'whsec_c3BlY3NwZWNzcGVjc3BlYw==', graceMs } },
   );
-const script = (request: ModelCallRequest, ...faults: Fault[]) =>
-  fixture.simulator.addFaults(faults.map((fault) => ({ match: { runId: request.runId }, fault })));
-const stateOf = async (request: ModelCallRequest) =>
-  (await fixture.ledgerRow(callIdOf(request))).state;
-const sentOf = (request: ModelCallRequest) =>
-  fixture.simulator
-    .requests()
-    .filter((one) => one.callId === callIdOf(request) && one.operation === 'create').length;
-const chargesOf = (request: ModelCallRequest) =>
-  fixture.simulator.charges().byCallId[callIdOf(request)] ?? 0;
+const stateOf = async (request: ModelCallRequest) => (await fixture.rowOf(request)).state;
 
 /** What a webhook would name: the response that OpenAI has of the call, once it has ended. */
 async function endedResponse(request: ModelCallRequest): Promise<string> {
@@ -133,7 +113,7 @@ describe('a reply that is lost, with webhooks', () => {
     await fixture.database.transaction((tx) => giveUpUnknownCalls(tx, [request.runId]));
     const responseId = await endedResponse(request);
     expect(await listening().lookUp(responseId, true)).toMatchObject({ kind: 'booked' });
-    expect(await fixture.ledgerRow(callIdOf(request))).toMatchObject({
+    expect(await fixture.rowOf(request)).toMatchObject({
       ...{ state: 'failed', possible_duplicate: true, response_id: responseId, output: null },
       failure: { class: 'outcome_unknown', paid: 'yes' },
       usage: { totalTokens: expect.any(Number) as number },
@@ -146,7 +126,7 @@ describe('a reply that is lost, with webhooks', () => {
     const { request, outcome } = await lostCall(listening(200), changes);
     expect(sentOf(request)).toBe(1);
     expect(await outcome).toMatchObject({ kind: 'completed' });
-    const row = await fixture.ledgerRow(callIdOf(request));
+    const row = await fixture.rowOf(request);
     expect(row).toMatchObject({ attempt_count: 2, possible_duplicate: true });
     const [first, second] = fixture.simulator
       .requests()
@@ -280,7 +260,7 @@ describe('a response that a webhook tells of', () => {
     script(request, lost, { kind: 'latency', ms: 500 });
     const outcome = fixture.gateway().callModel(request, anOwner());
     await until('the second is accepted', async () => (await stateOf(request)) === 'accepted');
-    const { response_id: followed } = await fixture.ledgerRow(callIdOf(request));
+    const { response_id: followed } = await fixture.rowOf(request);
     const responseId = await endedResponse(request);
     expect(responseId).not.toBe(followed);
     expect(await listening().lookUp(responseId, true)).toMatchObject({ kind: 'twin' });

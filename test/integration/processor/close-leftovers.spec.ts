@@ -6,30 +6,19 @@ import { callIdOf, noteLeftovers, type ModelCallRequest } from '#libs/openai-gat
 import { silentLog } from '#libs/process';
 import { LeftoverWorker } from '../../../apps/processor/src/close-calls/leftover-worker.js';
 import type { Fault } from '../../../dev/simulator/faults.js';
-import {
-  anOwner,
-  aRequest,
-  type GatewayFixture,
-  startGatewayFixture,
-  until,
-} from '../openai-gateway/gateway-fixture.js';
+import { anOwner, aRequest, gatewayFixture, until } from '../../support/gateway.js';
 
-let fixture: GatewayFixture;
+const fixture = gatewayFixture();
+const { rowOf } = fixture;
 const workers: LeftoverWorker[] = [];
-beforeAll(async () => {
-  fixture = await startGatewayFixture();
-});
 afterEach(async () => {
   await Promise.all(workers.splice(0).map((worker) => worker.stop()));
 });
-afterAll(() => fixture.stop());
-
-const rowOf = (request: ModelCallRequest) => fixture.ledgerRow(callIdOf(request));
 
 /** A call that was accepted, and whose owner is gone. */
 async function leftCall(fault: Fault, changes: Partial<ModelCallRequest> = {}) {
   const request = aRequest(changes);
-  fixture.simulator.addFaults([{ match: { runId: request.runId }, fault }]);
+  fixture.script(request, fault);
   const owner = anOwner();
   const gateway = fixture.gateway({}, { anchors: { for: 'background' } });
   const outcome = gateway.callModel(request, owner);
@@ -62,7 +51,7 @@ it('a call that goes on is cancelled at OpenAI and ended', async () => {
   await endRun(request);
   startWorker();
   await until('closed', async () => (await rowOf(request)).state === 'cancelled');
-  expect(fixture.simulator.charges().byCallId[callIdOf(request)]).toBeUndefined();
+  expect(fixture.chargesOf(request)).toBe(0);
 });
 
 it('a call that has ended meanwhile is booked with what it used', async () => {

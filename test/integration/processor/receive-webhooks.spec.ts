@@ -18,7 +18,7 @@ import { startSimulator, type Simulator } from '../../../dev/simulator/simulator
 import { signWebhook, type WebhookOrder } from '../../../dev/simulator/webhooks.js';
 import { freshDatabase, type FreshDatabase } from '../../support/stack.js';
 import { eventually } from '../../support/eventually.js';
-import { anOwner, aRequest } from '../openai-gateway/gateway-fixture.js';
+import { anOwner, aRequest } from '../../support/gateway.js';
 
 const secret = `whsec_${randomBytes(24).toString('base64')}`;
 let fresh: FreshDatabase;

@@ -9,7 +9,7 @@
  */
 import { documentId, type ContentStore, type NeededUntil } from '#libs/content';
 import { parkedRemover } from '#libs/messaging';
-import { statement, type Database, type Retention } from '#libs/postgres';
+import { removalOfOld, statement, type Database, type Retention } from '#libs/postgres';
 import type { Keep } from '#libs/process';
 
 export interface ApiStores {
@@ -139,14 +139,9 @@ const REMOVE_RUNS = statement(
 );
 
 /** Longer than a topic keeps the command: delivered again, it must be known as refused. */
-const REMOVE_REFUSED = statement(
-  'api.retention.remove_refused_commands',
-  `WITH due AS (
-     SELECT id FROM api.refused_commands WHERE refused_at < now() - $1 * interval '1 ms'
-     ORDER BY refused_at LIMIT $2 FOR UPDATE SKIP LOCKED
-   )
-   DELETE FROM api.refused_commands r USING due WHERE r.id = due.id`,
-);
+const REMOVE_REFUSED = removalOfOld('api.retention.remove_refused_commands', {
+  ...{ table: 'api.refused_commands', key: 'id', since: 'refused_at' },
+});
 
 /** Those that wait for another event are taken up within seconds (retake-parked.ts). */
 const REMOVE_PARKED = statement(

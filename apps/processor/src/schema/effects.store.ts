@@ -1,5 +1,5 @@
 /** What a decision about a run, and its end, mean for its effects; each in the caller's transaction, with the run's row locked. */
-import { statement, type Tx } from '#libs/postgres';
+import { removalOf, statement, type Tx } from '#libs/postgres';
 
 /** Of these runs those with an effect that was being sent when its processor stopped, or is being sent. */
 export async function runsWithOpenEffects(
@@ -50,7 +50,4 @@ const FORGET = statement(
   `UPDATE processor.effects SET body = '', answer = NULL WHERE run_id = ANY($1::uuid[])`,
 );
 
-const REMOVE = statement(
-  'processor.effects.remove',
-  'DELETE FROM processor.effects WHERE run_id = ANY($1::uuid[])',
-);
+const REMOVE = removalOf('processor.effects.remove', 'processor.effects');

@@ -17,7 +17,7 @@ import {
   removeDayBudgets,
   removeLatches,
 } from '#libs/openai-gateway';
-import { statement, type Database, type Retention } from '#libs/postgres';
+import { removalOf, removalOfOld, statement, type Database, type Retention } from '#libs/postgres';
 import type { Keep } from '#libs/process';
 import { forgetEffects, removeEffects } from './effects.store.js';
 
@@ -171,15 +171,12 @@ const DUE = statement(
    ORDER BY ended_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED`,
 );
 
-const REMOVE_CHECK_POINTS = statement(
+const REMOVE_CHECK_POINTS = removalOf(
   'processor.retention.remove_check_points',
-  'DELETE FROM processor.check_points WHERE run_id = ANY($1::uuid[])',
+  'processor.check_points',
 );
 
-const REMOVE_ATTEMPTS = statement(
-  'processor.retention.remove_attempts',
-  'DELETE FROM processor.attempts WHERE run_id = ANY($1::uuid[])',
-);
+const REMOVE_ATTEMPTS = removalOf('processor.retention.remove_attempts', 'processor.attempts');
 
 /** (T2) The request keeps what the row knows anyway, so that whatever reads it finds one that is well-formed. */
 const EXPIRE = statement(
@@ -203,10 +200,7 @@ const REMOVE_TOMBSTONES = statement(
    DELETE FROM processor.executions e USING due WHERE e.run_id = due.run_id RETURNING e.run_id`,
 );
 
-const REMOVE_DECISIONS = statement(
-  'processor.retention.remove_decisions',
-  'DELETE FROM processor.decisions WHERE run_id = ANY($1::uuid[])',
-);
+const REMOVE_DECISIONS = removalOf('processor.retention.remove_decisions', 'processor.decisions');
 
 /** Of a run that is known none waits from before it. */
 const REMOVE_EARLY_DECISIONS = statement(
@@ -218,12 +212,9 @@ const REMOVE_EARLY_DECISIONS = statement(
      ORDER BY d.received_at LIMIT $2)`,
 );
 
-const REMOVE_WEBHOOKS = statement(
-  'processor.retention.remove_webhooks',
-  `DELETE FROM processor.webhooks WHERE webhook_id IN (
-     SELECT webhook_id FROM processor.webhooks WHERE received_at < now() - $1 * interval '1 ms'
-     ORDER BY received_at LIMIT $2 FOR UPDATE SKIP LOCKED)`,
-);
+const REMOVE_WEBHOOKS = removalOfOld('processor.retention.remove_webhooks', {
+  ...{ table: 'processor.webhooks', key: 'webhook_id', since: 'received_at' },
+});
 
 /** A run that has lost its detail has lost its reference: see EXPIRE. */
 const NEEDED_UNTIL = statement(

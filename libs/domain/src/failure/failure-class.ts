@@ -67,8 +67,8 @@ export const failureRules: Readonly<Record<FailureClass, FailureRule>> = {
   internal: retry('nobody', 'Holdfast had a fault of its own'),
   throttled: wait('nobody', 'the AI service is busy'),
   overloaded: wait('nobody', 'the AI service is overloaded'),
-  contended: wait('nobody', 'another call of this run is still being worked on'),
-  lease_lost: wait('nobody', 'the worker that held this run stopped answering'),
+  contended: wait('nobody', 'another part of this run is still being worked on'),
+  lease_lost: wait('nobody', 'the part of Holdfast that worked on this run stopped answering'),
 
   invalid_request: review('support', 'the AI service refused the request as Holdfast wrote it'),
   outcome_unknown: review(

@@ -34,14 +34,14 @@ const answering = {
 };
 
 const examples: readonly [run: Partial<DescribableRun>, text: string][] = [
-  [{}, 'Queued: waiting for a free worker.'],
+  [{}, 'Queued: waiting for its turn. It starts by itself.'],
   [
     { waiting: { reason: 'outage', until: null } },
-    'Queued: the AI service has an outage. The run keeps its place and goes on by itself.',
+    'Queued: the AI service has an outage. The run keeps its place and goes on by itself; you need not do anything.',
   ],
   [
     { waiting: { reason: 'paused', until: null } },
-    'Queued: paused by an operator. The run keeps its place.',
+    'Queued: an operator has paused work of this kind. The run keeps its place and goes on after the pause; you need not do anything.',
   ],
   [{ status: 'running' }, 'Running.'],
   [{ status: 'running', progress: extracting }, 'Running: Extracting requirements, 7 of 23.'],
@@ -60,7 +60,7 @@ const examples: readonly [run: Partial<DescribableRun>, text: string][] = [
   ],
   [
     { status: 'running', waiting: { reason: 'outcome_unknown', until: null } },
-    'Running: looking up the answer to a call whose reply was lost.',
+    'Running: looking for an answer of the AI service that was lost on the way. You need not do anything.',
   ],
   [
     {
@@ -107,12 +107,15 @@ const examples: readonly [run: Partial<DescribableRun>, text: string][] = [
   ],
   [
     { status: 'needs_review', failure: { class: 'billing', code: 'a_code' }, pending: 'redrive' },
-    'Redriving: the run goes on in a moment, after the last step that is finished.',
+    'Sent on: the run goes on in a moment, after the last step that is finished.',
   ],
-  [{ status: 'needs_review', pending: 'discard' }, 'Discarding: support has given the run up.'],
+  [
+    { status: 'needs_review', pending: 'discard' },
+    'Discarding: support has given the run up; it ends in a moment.',
+  ],
   [
     { status: 'needs_review', pending: 'complete' },
-    'Completing by hand: support has supplied the result.',
+    'Completing by hand: support has supplied the result; it is there in a moment.',
   ],
   [{ status: 'completed', pending: 'cancel' }, 'Completed.'],
 ];

@@ -42,26 +42,28 @@ function describePending(decision: DecisionName): string {
     case 'cancel':
       return 'Cancelling: the run stops as soon as the AI service lets go of it. What was spent so far stays recorded.';
     case 'redrive':
-      return 'Redriving: the run goes on in a moment, after the last step that is finished.';
+      return 'Sent on: the run goes on in a moment, after the last step that is finished.';
     case 'discard':
-      return 'Discarding: support has given the run up.';
+      return 'Discarding: support has given the run up; it ends in a moment.';
     case 'complete':
-      return 'Completing by hand: support has supplied the result.';
+      return 'Completing by hand: support has supplied the result; it is there in a moment.';
   }
 }
+
+const keepsItsPlace = 'The run keeps its place and goes on by itself; you need not do anything.';
 
 function describeQueued(waiting: Waiting | null): string {
   if (waiting?.reason === 'outage') {
     const why = waiting.because ?? 'the AI service has an outage';
-    return `Queued: ${why}. The run keeps its place and goes on by itself.`;
+    return `Queued: ${why}. ${keepsItsPlace}`;
   }
   if (waiting?.reason === 'throttled') {
     const why = waiting.because ?? 'the AI service is busy';
-    return `Queued: ${why}. The run keeps its place and goes on by itself.`;
+    return `Queued: ${why}. ${keepsItsPlace}`;
   }
   if (waiting?.reason === 'paused')
-    return 'Queued: paused by an operator. The run keeps its place.';
-  return 'Queued: waiting for a free worker.';
+    return 'Queued: an operator has paused work of this kind. The run keeps its place and goes on after the pause; you need not do anything.';
+  return 'Queued: waiting for its turn. It starts by itself.';
 }
 
 function describeRunning(run: DescribableRun, now: number): string {
@@ -73,7 +75,7 @@ function describeRunning(run: DescribableRun, now: number): string {
     return `Running: short pause after a fault, going on ${inAbout(run.waiting.until, now)}.`;
   }
   if (run.waiting?.reason === 'outcome_unknown') {
-    return 'Running: looking up the answer to a call whose reply was lost.';
+    return 'Running: looking for an answer of the AI service that was lost on the way. You need not do anything.';
   }
   return run.progress ? `Running: ${describeProgress(run.progress)}.` : 'Running.';
 }

@@ -289,6 +289,25 @@ describe('how long to wait', () => {
     expect(classifyFailure(failedWith('rate_limit_exceeded'), context).retryAfterMs).toBe(20_000);
     expect(classifyFailure(refused(500), context).retryAfterMs).toBeNull();
   });
+
+  it.each([
+    ['a lock', withCode(400, 'conversation_locked')],
+    ['a removal', refused(404, { message: "Conversation with id 'conv_1' not found." })],
+  ])('has it for %s of the conversation, too', (_, fact) => {
+    expect(classifyFailure(fact, context).retryAfterMs).toBe(2_000);
+  });
+
+  it.each([
+    ['a rate limit', withCode(429, 'rate_limit_exceeded'), 6_000],
+    ['an overload', withCode(503, 'server_is_overloaded'), 6_000],
+    ['the flex tier without room', withCode(429, 'resource_unavailable'), 6_000],
+    ['a fault, which is about no limit', refused(500), null],
+  ])('is read from the limit that is used up, for %s', (_, fact, waitMs) => {
+    const headers = new Headers({
+      ...{ 'x-ratelimit-remaining-tokens': '0', 'x-ratelimit-reset-tokens': '6s' },
+    });
+    expect(classifyFailure({ ...fact, headers }, context).retryAfterMs).toBe(waitMs);
+  });
 });
 
 describe('what is said', () => {

@@ -2,7 +2,7 @@
  * For the transaction that removes what ended runs leave behind: first what the model said, later the calls themselves. Until
  * then the ledger tells what was paid. The runs must be locked by the caller, and ended: nobody opens a call of them again.
  */
-import { statement, type Sql, type Tx } from '#libs/postgres';
+import { removalOf, statement, type Sql, type Tx } from '#libs/postgres';
 
 /** What the model said, by bare run UUIDs. The rows stay, with state, ids and usage. */
 export async function forgetOutputs(tx: Tx, runIds: readonly string[]): Promise<void> {
@@ -29,30 +29,11 @@ const FORGET_OUTPUTS = statement(
   `UPDATE processor.calls SET output = '' WHERE run_id = ANY($1::uuid[]) AND output IS NOT NULL`,
 );
 
-const REMOVE = statement(
-  'gateway.remove_calls',
-  `DELETE FROM processor.calls WHERE run_id = ANY($1::uuid[])`,
-);
-
-const REMOVE_STOPS = statement(
-  'gateway.remove_stops',
-  `DELETE FROM processor.call_stops WHERE run_id = ANY($1::uuid[])`,
-);
-
-const REMOVE_FENCES = statement(
-  'gateway.remove_run_fences',
-  `DELETE FROM processor.run_fences WHERE run_id = ANY($1::uuid[])`,
-);
-
-const REMOVE_LEFTOVERS = statement(
-  'gateway.remove_leftovers',
-  `DELETE FROM processor.call_leftovers WHERE run_id = ANY($1::uuid[])`,
-);
-
-const REMOVE_BUDGETS = statement(
-  'gateway.remove_budgets',
-  `DELETE FROM processor.budgets WHERE key = ANY($1::text[])`,
-);
+const REMOVE = removalOf('gateway.remove_calls', 'processor.calls');
+const REMOVE_STOPS = removalOf('gateway.remove_stops', 'processor.call_stops');
+const REMOVE_FENCES = removalOf('gateway.remove_run_fences', 'processor.run_fences');
+const REMOVE_LEFTOVERS = removalOf('gateway.remove_leftovers', 'processor.call_leftovers');
+const REMOVE_BUDGETS = removalOf('gateway.remove_budgets', 'processor.budgets', ['key', 'text']);
 
 const REMOVE_DAYS = statement(
   'gateway.remove_day_budgets',

@@ -103,3 +103,16 @@ describe('those who wait', () => {
     );
   });
 });
+
+it('whoever comes late shares from then on, and catches up on nothing', () => {
+  const queue = new FairQueue();
+  const push = (tenant: string, times: number) => {
+    for (let n = 0; n < times; n += 1)
+      queue.push({ tenant, priority: 'interactive', weight: 1, cost: 1 });
+  };
+  push('early', 100);
+  for (let n = 0; n < 50; n += 1) queue.shift();
+  push('late', 50);
+  const next = Array.from({ length: 20 }, () => queue.shift()?.tenant);
+  expect(next.filter((tenant) => tenant === 'late')).toHaveLength(10);
+});

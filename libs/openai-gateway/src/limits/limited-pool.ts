@@ -3,27 +3,27 @@
  *
  * (L1) A call takes from memory: the share is asked for ahead, for the next half second of what calls have needed lately, so
  *      that a call costs no statement of its own.
- *      Where no limit is known, neither set nor told, the first few need not wait for the first ask.
  * (L2) Nobody overtakes: while calls wait, a new one waits behind them, in the order of the fair queue.
- * (L3) A share that was not asked about for two seconds is void: whoever stood still does not come back with old rights.
- * (L4) An unused share goes back as soon as nobody asks for it any more.
- * (L5) What OpenAI has asked holds here at once, and for the fleet with the next ask.
- * (L6) Every wait has an end: the owner's signal, a limit that will not be free for long, five minutes.
+ * (L3) An unused share goes back as soon as nobody asks for it any more.
+ * (L4) What OpenAI has asked holds here at once (share-in-hand.ts), and for the fleet with the next ask.
+ * (L5) Every wait has an end: the owner's signal, a limit that will not be free for long, five minutes.
  */
 import { performance } from 'node:perf_hooks';
 import type { Metrics } from '#libs/metrics';
 import type { Sql } from '#libs/postgres';
 import type { FieldLog } from '#libs/process';
 import type { CallPass, Entrance, GateCall, PassEnd } from '../gate/call-gate.js';
-import type { CallFailure, ParkedCall } from '../model-call.js';
+import type { CallFailure } from '../model-call.js';
 import type { Exchange } from '../openai/exchange.js';
+import { AskTimer } from './ask-timer.js';
 import { Demand } from './demand.js';
-import { FairQueue, type Queued } from './fair-queue.js';
-import { SLOT_LEASE_MS, takeShare, type Ask } from './limit-buckets.store.js';
-import { DEFAULT_IN_FLIGHT, type PoolLimits } from './pool-limits.js';
-import { readLimitHeaders, refusalOf } from './read-limit-headers.js';
-import { firstShare, reservationOf, type Amounts, type Share } from './share.js';
-import { Tidings } from './tidings.js';
+import { takeShare, type Ask } from './limit-buckets.store.js';
+import type { PoolLimits } from './pool-limits.js';
+import { PoolEars } from './pool-ears.js';
+import { refusalOf } from './read-limit-headers.js';
+import { ShareInHand, SHARE_LASTS_MS, SPARE_SLOTS } from './share-in-hand.js';
+import type { Amounts } from './share.js';
+import { parkedFor, WaitingCalls } from './waiting-calls.js';
 
 export interface PoolParts {
   readonly database: Sql;
@@ -45,11 +45,9 @@ export interface Room {
 }
 
 const RENEW_MS = 400;
-const SHARE_LASTS_MS = 2_000;
 const KEEP_SLOTS_MS = 3_000;
 const SHORTEST_GAP_MS = 20;
 const LONGEST_GAP_MS = 500;
-const SPARE_SLOTS = 4;
 const ROOM_SECONDS = 2;
 const ROOM_AT_LEAST = 2;
 /** What is held for longer gives its slot back. */
@@ -57,30 +55,18 @@ const LONG_HOLD_MS = 30_000;
 /** A limit per minute is full again in less; a limit per day may not be. */
 const LONG_REFILL_MS = 90_000;
 const LONGEST_WAIT_MS = 300_000;
-const THROTTLED = "our share of the AI service's limit is used up";
-
-interface Waiting extends Queued {
-  readonly call: GateCall;
-  readonly sinceMs: number;
-  readonly resolve: (entrance: Entrance) => void;
-}
 
 export class LimitedPool {
-  readonly #queue = new FairQueue<Waiting>();
-  readonly #tidings = new Tidings();
-  /** In hand, and void from `untilMs` on (monotonic, as all times here). */
-  #share = { requests: 0, tokens: 0, untilMs: 0 };
-  #slots = { held: 0, untilMs: 0 };
-  #known: Share;
+  readonly #waiting = new WaitingCalls();
+  readonly #share: ShareInHand;
+  readonly #ears: PoolEars;
+  readonly #demand = new Demand(performance.now());
+  readonly #asks = new AskTimer(() => this.#ask(), {
+    ...{ shortestMs: SHORTEST_GAP_MS, afterFailureMs: LONGEST_GAP_MS },
+  });
   #inUse = 0;
   readonly #inUseBy = new Map<string, number>();
   #isUrgent = false;
-  #heldUntilMs = 0;
-  readonly #demand = new Demand(performance.now());
-  #askedAtMs = -Infinity;
-  #asking: Promise<void> | null = null;
-  #nextInMs = Infinity;
-  #timer: { readonly atMs: number; readonly handle: NodeJS.Timeout } | null = null;
   #closed = false;
   readonly #models = new Set<string>();
 
@@ -88,12 +74,13 @@ export class LimitedPool {
     readonly limits: PoolLimits,
     private readonly parts: PoolParts,
   ) {
-    this.#known = firstShare(limits);
+    this.#share = new ShareInHand(limits);
+    this.#ears = new PoolEars(limits, this.#share, parts);
     limits.models.forEach((model) => this.#models.add(model));
   }
 
   get waiting(): number {
-    return this.#queue.size;
+    return this.#waiting.size;
   }
 
   get inUse(): number {
@@ -102,9 +89,9 @@ export class LimitedPool {
 
   tryEnter(call: GateCall): CallPass | null {
     this.#models.add(call.model);
-    if (this.#queue.size === 0 && this.#fits(call)) return this.#take(call); // (L2)
-    this.#demand.turnAway(this.#needOf(call));
-    this.#askWithin(0);
+    if (this.#waiting.size === 0 && this.#fits(call)) return this.#take(call); // (L2)
+    this.#demand.turnAway(this.#share.needOf(call));
+    this.#asks.within(0);
     return null;
   }
 
@@ -115,15 +102,15 @@ export class LimitedPool {
   }
 
   room(): Room {
-    const { perSecond, slotsOfFleet, holders } = this.#known;
+    const { perSecond, slotsOfFleet, holders } = this.#share.known;
     const perCall = Math.max(1, this.#demand.tokensPerCall);
     const callsPerSecond = Math.min(perSecond.requests, perSecond.tokens / perCall) / holders;
     const freeSlots = Math.max(0, slotsOfFleet / holders - this.#inUse);
     const ahead = Math.ceil(Math.min(callsPerSecond * ROOM_SECONDS, freeSlots)) + ROOM_AT_LEAST;
     return {
       models: [...this.#models],
-      isHeld: this.#heldUntilMs > performance.now(),
-      calls: Math.max(0, ahead - this.#queue.size),
+      isHeld: this.#share.heldMs > 0,
+      calls: Math.max(0, ahead - this.#waiting.size),
       runs: this.#inUse + ahead,
     };
   }
@@ -131,77 +118,43 @@ export class LimitedPool {
   /** Gives everything back. Whoever still waits is parked. */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#park(() => true, 0);
-    clearTimeout(this.#timer?.handle);
-    await this.#asking;
-    if (this.#slots.held > 0) await this.#ask();
+    this.#waiting.park(0);
+    await this.#asks.stop();
+    if (this.#share.slots > 0) await this.#ask();
   }
 
   async #wait(call: GateCall, signal: AbortSignal): Promise<Entrance> {
-    if (this.#closed) return this.#parked(0);
-    const { promise, resolve } = Promise.withResolvers<Entrance>();
-    const { tenant, priority, weight = 1 } = call;
-    const cost = reservationOf(call);
-    const waiting = { call, tenant, priority, weight, cost, sinceMs: performance.now(), resolve };
-    const onAbort = () => {
-      if (this.#queue.remove(waiting)) resolve({ kind: 'aborted' });
-      this.#pump();
-    };
+    if (this.#closed) return parkedFor(0);
     if (signal.aborted) return { kind: 'aborted' };
-    signal.addEventListener('abort', onAbort, { once: true });
-    this.#queue.push(waiting);
-    this.#demand.cameBack(this.#needOf(call));
+    const sinceMs = performance.now();
+    const entrance = this.#waiting.wait(call, signal, () => this.#pump());
+    this.#demand.cameBack(this.#share.needOf(call));
     this.#parkHeld();
     this.#pump();
-    try {
-      const entrance = await promise;
-      const tookMs = performance.now() - waiting.sinceMs;
-      const labels = { pool: this.limits.pool, outcome: entrance.kind };
-      this.parts.metrics.observe('holdfast_limit_wait_seconds', labels, tookMs / 1_000);
-      return entrance;
-    } finally {
-      signal.removeEventListener('abort', onAbort);
-    }
+    const labels = { pool: this.limits.pool, outcome: (await entrance).kind };
+    const tookSeconds = (performance.now() - sinceMs) / 1_000;
+    this.parts.metrics.observe('holdfast_limit_wait_seconds', labels, tookSeconds);
+    return entrance;
   }
 
   /** Lets go who may, in the queue's order. */
   #pump(): void {
-    for (let next; (next = this.#queue.peek()) !== undefined && this.#fits(next.call);) {
-      this.#queue.shift();
-      next.resolve({ kind: 'entered', pass: this.#take(next.call) });
-    }
-    if (this.#queue.size > 0) this.#askWithin(this.#untilHeadMs());
+    for (let next; (next = this.#waiting.head) !== undefined && this.#fits(next);)
+      this.#waiting.letGo({ kind: 'entered', pass: this.#take(next) });
+    if (this.#waiting.size > 0) this.#asks.within(this.#untilHeadMs());
   }
 
   #fits(call: GateCall): boolean {
-    const nowMs = performance.now();
-    const { requests, tokens, untilMs } = this.#share;
-    if (this.#closed || nowMs < this.#heldUntilMs) return false;
-    if (this.#isBoundless && this.#inUse < SPARE_SLOTS) return true; // (L1)
-    if (nowMs >= untilMs) return false; // (L3)
-    if (nowMs >= this.#slots.untilMs || this.#inUse >= this.#slots.held) return false;
-    return requests >= 1 && tokens >= this.#needOf(call);
-  }
-
-  /** Nothing is set but the net of slots in flight, and OpenAI has named no limit. */
-  get #isBoundless(): boolean {
-    const { size } = this.#known;
-    const isNet = this.limits.inFlight === DEFAULT_IN_FLIGHT;
-    return isNet && size.requests === Infinity && size.tokens === Infinity;
-  }
-
-  #needOf(call: GateCall): number {
-    return Math.min(reservationOf(call), this.#known.size.tokens);
+    return !this.#closed && this.#share.covers(call, this.#inUse);
   }
 
   /** (L1) */
   #take(call: GateCall): CallPass {
-    const tokens = this.#needOf(call);
-    this.#share.requests -= 1;
-    this.#share.tokens -= tokens;
+    const tokens = this.#share.needOf(call);
+    this.#share.take(tokens);
     this.#demand.entered(tokens);
     this.#onTheirWay(call.tenant, 1);
-    this.#askWithin(this.#isUrgent ? 0 : RENEW_MS); // nobody need leave anything for it any more
+    this.#asks.within(this.#isUrgent ? 0 : RENEW_MS); // nobody need leave anything for it any more
     return this.#passOf(call.tenant, tokens);
   }
 
@@ -209,9 +162,10 @@ export class LimitedPool {
     const enteredAtMs = performance.now();
     let isTold = false;
     const tell = (failure: CallFailure | null, headers: Headers | null) => {
-      if (headers !== null) this.#learn(headers);
-      if (failure === null || isTold) return;
-      isTold = this.#hear(failure, enteredAtMs);
+      const isLower = headers !== null && this.#ears.learn(headers);
+      const isNews = failure !== null && !isTold && this.#ears.hear(failure, enteredAtMs);
+      isTold ||= isNews;
+      if (isLower || isNews) this.#asks.within(0); // (L4)
     };
     return {
       answered: (exchange: Exchange) => {
@@ -222,15 +176,10 @@ export class LimitedPool {
       leave: (end: PassEnd) => {
         this.#onTheirWay(tenant, -1);
         if (end.kind === 'failed') tell(end.failure, null);
-        if (end.kind === 'not_sent') {
-          this.#share.requests += 1;
-          this.#share.tokens += tokens;
-        }
-        if (end.kind === 'completed') {
-          this.#share.tokens -= Math.max(0, end.usage.totalTokens - tokens);
-        }
+        if (end.kind === 'not_sent') this.#share.putBack(tokens);
+        if (end.kind === 'completed') this.#share.owe(Math.max(0, end.usage.totalTokens - tokens));
         this.#pump();
-        this.#askWithin(KEEP_SLOTS_MS);
+        this.#asks.within(KEEP_SLOTS_MS);
       },
     };
   }
@@ -242,204 +191,95 @@ export class LimitedPool {
     else this.#inUseBy.set(tenant, left);
   }
 
-  /** (L5) What headers say, where it is less than we thought. */
-  #learn(headers: Headers): void {
-    const said = readLimitHeaders(headers);
-    const { size } = this.#known;
-    this.#tidings.said(said);
-    this.#share.requests = Math.min(this.#share.requests, said.leftRequests ?? Infinity);
-    this.#share.tokens = Math.min(this.#share.tokens, said.leftTokens ?? Infinity);
-    const isLower = (limit: number | null, known: number) => limit !== null && limit < known;
-    if (isLower(said.limitRequests, size.requests) || isLower(said.limitTokens, size.tokens)) {
-      this.#count('limit_lowered');
-      this.#askWithin(0);
-    }
-  }
-
-  /** @returns whether it is about our limits */
-  #hear(failure: CallFailure, enteredAtMs: number): boolean {
-    const { log } = this.parts;
-    const { account, pool } = this.limits;
-    if (failure.class === 'overloaded') {
-      this.#tidings.overloaded(enteredAtMs);
-      this.#count('overloaded');
-      log.warn({ account, pool, code: failure.code }, 'OpenAI is overloaded; asking for less');
-    } else if (failure.class === 'throttled') {
-      const holdMs = this.#tidings.throttled(failure.retryAfterMs);
-      this.#heldUntilMs = Math.max(this.#heldUntilMs, performance.now() + holdMs);
-      this.#share = { requests: 0, tokens: 0, untilMs: 0 };
-      this.#count('throttled');
-      const fields = { account, pool, code: failure.code, retryAfterMs: holdMs };
-      log.warn(fields, 'OpenAI throttles; holding the pool');
-    } else {
-      return false;
-    }
-    this.#askWithin(0);
-    return true;
-  }
-
-  #count(kind: string): void {
-    const { pool } = this.limits;
-    this.parts.metrics.add('holdfast_limit_corrections_total', { pool, kind });
-  }
-
-  /** At most one timer is set, for the earliest time that was wished; while an ask is on its way, for after it. */
-  #askWithin(ms: number): void {
-    if (this.#closed) return;
-    if (this.#asking !== null) {
-      this.#nextInMs = Math.min(this.#nextInMs, ms);
-      return;
-    }
-    const nowMs = performance.now();
-    const atMs = Math.max(nowMs + ms, this.#askedAtMs + SHORTEST_GAP_MS);
-    if (this.#timer !== null && this.#timer.atMs <= atMs) return;
-    clearTimeout(this.#timer?.handle);
-    const handle = setTimeout(() => {
-      this.#timer = null;
-      this.#asking = this.#ask();
-    }, atMs - nowMs);
-    this.#timer = { atMs, handle };
-  }
-
-  /** Never rejects. */
-  async #ask(): Promise<void> {
+  /** False: it was not answered, and nothing has changed. */
+  async #ask(): Promise<boolean> {
     const { database, holder, metrics, log } = this.parts;
     const { account, pool } = this.limits;
     const sentAtMs = performance.now();
     const ask = this.#nextAsk(sentAtMs);
-    this.#nextInMs = Infinity;
     try {
-      this.#receive(await takeShare(database, this.limits, holder, ask), sentAtMs);
+      this.#share.receive(await takeShare(database, this.limits, holder, ask), sentAtMs);
       metrics.add('holdfast_limit_asks_total', { pool });
       this.#pump();
       this.#parkLong();
       this.#goOn();
+      return true;
     } catch (error) {
-      this.#tidings.notTold(ask, sentAtMs);
+      this.#ears.tidings.notTold(ask, sentAtMs);
       log.warn(
         { account, pool, error },
         'the share of a limit could not be asked for; asking again',
       );
-      this.#nextInMs = LONGEST_GAP_MS;
-    } finally {
-      this.#asking = null;
-      if (Number.isFinite(this.#nextInMs)) this.#askWithin(this.#nextInMs);
+      return false;
     }
   }
 
-  /** What the share lacks is wanted, what it has too much goes back (L4). */
+  /** What the share lacks is wanted, what it has too much goes back (L3). */
   #nextAsk(nowMs: number): Ask {
     const comingBack = this.#demand.turnedAway;
     const target = this.#target(nowMs);
-    if (nowMs >= this.#share.untilMs) this.#share.untilMs = 0;
-    const isVoid = this.#share.untilMs === 0;
-    const part = (kind: keyof Amounts) => {
-      const has = Number.isFinite(this.#share[kind]) ? this.#share[kind] : 0;
-      const keeps = isVoid ? Math.min(has, 0) : Math.min(has, target[kind]);
-      if (Number.isFinite(this.#share[kind])) this.#share[kind] = keeps > 0 ? keeps : 0;
-      return { back: has - Math.max(0, keeps), want: target[kind] - Math.max(0, keeps) };
-    };
-    const [requests, tokens] = [part('requests'), part('tokens')];
-    const isActive = target.requests > 0;
     const inUse = this.#inUse;
-    const spare = isActive ? SPARE_SLOTS + Math.ceil(inUse / 4) : 0;
-    const wantSlots = this.#closed ? 0 : inUse + this.#queue.size + comingBack + spare;
-    this.#askedAtMs = nowMs;
+    const spare = target.requests > 0 ? SPARE_SLOTS + Math.ceil(inUse / 4) : 0;
+    const wantSlots = this.#closed ? 0 : inUse + this.#waiting.size + comingBack + spare;
     return {
-      giveBack: { requests: requests.back, tokens: tokens.back },
-      want: { requests: requests.want, tokens: tokens.want },
+      ...this.#share.turnIn(target, nowMs),
       slots: { inUse, want: wantSlots },
       urgent: this.#urgent(),
-      ...this.#tidings.take(nowMs),
+      ...this.#ears.tidings.take(nowMs),
     };
   }
 
   #target(nowMs: number): Amounts {
-    const { size, holders } = this.#known;
-    const waiting = this.#queue.items();
-    const head = this.#queue.peek();
-    const needs = (calls: readonly Waiting[]): Amounts => ({
-      requests: calls.length,
-      tokens: calls.reduce((sum, { call }) => sum + this.#needOf(call), 0),
+    const { size, holders } = this.#share.known;
+    const { calls, head } = this.#waiting;
+    const needs = (all: readonly GateCall[]): Amounts => ({
+      requests: all.length,
+      tokens: all.reduce((sum, call) => sum + this.#share.needOf(call), 0),
     });
     const fairPart = { requests: size.requests / holders, tokens: size.tokens / holders };
-    const queue = { waiting: needs(waiting), head: needs(head === undefined ? [] : [head]) };
+    const queue = { waiting: needs(calls), head: needs(head === undefined ? [] : [head]) };
     const target = this.#demand.target(queue, fairPart, nowMs);
     return this.#closed ? { requests: 0, tokens: 0 } : target;
   }
 
   /** What the next one lacks, where its tenant has nothing on its way. */
   #urgent(): Amounts {
-    const head = this.#queue.peek();
+    const { head } = this.#waiting;
     this.#isUrgent = head !== undefined && !this.#inUseBy.has(head.tenant);
     if (!this.#isUrgent || head === undefined) return { requests: 0, tokens: 0 };
-    return {
-      requests: Math.max(0, 1 - this.#share.requests),
-      tokens: Math.max(0, this.#needOf(head.call) - this.#share.tokens),
-    };
-  }
-
-  #receive(share: Share, sentAtMs: number): void {
-    this.#known = share;
-    this.#share.requests = share.requests + finiteOr0(this.#share.requests);
-    this.#share.tokens = share.tokens + finiteOr0(this.#share.tokens);
-    this.#share.untilMs = sentAtMs + SHARE_LASTS_MS;
-    this.#slots = { held: share.slots, untilMs: sentAtMs + SLOT_LEASE_MS };
-    if (share.holdMs > 0) this.#heldUntilMs = performance.now() + share.holdMs;
+    return this.#share.lackOf(head);
   }
 
   /** When to ask again, if at all. */
   #goOn(): void {
-    if (this.#queue.size > 0) return; // #pump has seen to it
-    const hasShare =
-      Number.isFinite(this.#known.size.requests) || Number.isFinite(this.#known.size.tokens);
-    if (this.#demand.isSteady) this.#askWithin(RENEW_MS);
-    else if (this.#inUse > 0) this.#askWithin(KEEP_SLOTS_MS);
-    else if (this.#slots.held > 0 || (hasShare && this.#share.requests > 0))
-      this.#askWithin(SHARE_LASTS_MS);
+    if (this.#waiting.size > 0) return; // #pump has seen to it
+    if (this.#demand.isSteady) this.#asks.within(RENEW_MS);
+    else if (this.#inUse > 0) this.#asks.within(KEEP_SLOTS_MS);
+    else if (this.#share.isWorthReturning) this.#asks.within(SHARE_LASTS_MS);
   }
 
   /** How soon it makes sense to ask again for the one whose turn it is. */
   #untilHeadMs(): number {
-    const heldMs = this.#heldUntilMs - performance.now();
+    const { heldMs } = this.#share;
     const waitMs = heldMs > 0 ? heldMs : this.#refillMs();
     return Math.min(LONGEST_GAP_MS, Math.max(SHORTEST_GAP_MS, waitMs));
   }
 
   #refillMs(): number {
-    const head = this.#queue.peek();
-    if (head === undefined) return 0;
-    const { perSecond } = this.#known;
-    const lacks = (need: number, has: number, gain: number) => Math.max(0, need - has) / gain;
-    const requests = lacks(1, this.#share.requests, perSecond.requests);
-    const tokens = lacks(this.#needOf(head.call), this.#share.tokens, perSecond.tokens);
-    return Math.max(requests, tokens) * 1_000;
+    const { head } = this.#waiting;
+    return head === undefined ? 0 : this.#share.refillMs(head);
   }
 
-  /** (L6) As the last ask has shown. */
+  /** (L5) As the last ask has shown. */
   #parkLong(): void {
     this.#parkHeld();
-    const nowMs = performance.now();
     const refillMs = this.#refillMs();
-    if (refillMs > LONG_REFILL_MS) this.#park(() => true, refillMs);
-    this.#park(({ sinceMs }) => nowMs - sinceMs > LONGEST_WAIT_MS, 0);
+    if (refillMs > LONG_REFILL_MS) this.#waiting.park(refillMs);
+    this.#waiting.park(0, LONGEST_WAIT_MS);
   }
 
   #parkHeld(): void {
-    const heldMs = this.#heldUntilMs - performance.now();
-    if (heldMs > LONG_HOLD_MS) this.#park(() => true, heldMs);
-  }
-
-  #park(which: (waiting: Waiting) => boolean, forMs: number): void {
-    for (const waiting of this.#queue.items().filter(which)) {
-      this.#queue.remove(waiting);
-      waiting.resolve(this.#parked(forMs));
-    }
-  }
-
-  #parked(forMs: number): { readonly kind: 'parked' } & ParkedCall {
-    return { kind: 'parked', reason: 'throttled', because: THROTTLED, untilMs: Date.now() + forMs };
+    const { heldMs } = this.#share;
+    if (heldMs > LONG_HOLD_MS) this.#waiting.park(heldMs);
   }
 }
-
-const finiteOr0 = (value: number): number => (Number.isFinite(value) ? value : 0);

@@ -57,6 +57,7 @@ describe('limits as they are set', () => {
     ['zero requests', [{ pool: 'a', requests: 0 }], 'needs requests: a number from 1'],
     ['negative tokens', [{ pool: 'a', tokens: -1 }], 'needs tokens: a number from 16'],
     ['text for a number', [{ pool: 'a', tokens: '100' }], 'needs tokens'],
+    ['more tokens than there are', [{ pool: 'a', tokens: 1e13 }], 'to 1000000000000'],
     ['no slots', [{ pool: 'a', inFlight: 0 }], 'needs inFlight: a number from 1'],
     [
       'fewer tokens than any call takes',

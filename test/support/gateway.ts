@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import {
   type AnchorOptions,
+  callIdOf,
   type CallOwner,
   type DayBudgets,
   gatewayMigrations,
@@ -19,8 +20,9 @@ import {
 } from '#libs/openai-gateway';
 import type { Metrics } from '#libs/metrics';
 import { Database, migrate, type Statement, type Tx } from '#libs/postgres';
-import { type Simulator, startSimulator } from '../../../dev/simulator/simulator.js';
-import { freshDatabase } from '../../support/stack.js';
+import type { Fault } from '../../dev/simulator/faults.js';
+import { type Simulator, startSimulator } from '../../dev/simulator/simulator.js';
+import { freshDatabase } from './stack.js';
 
 export interface GatewayFixture {
   readonly database: Database;
@@ -29,6 +31,13 @@ export interface GatewayFixture {
   gateway(timing?: Partial<GatewayTiming>, options?: GatewayChanges): OpenAiGateway;
   /** The ledger's row, as columns. */
   readonly ledgerRow: (callId: string) => Promise<Record<string, unknown>>;
+  readonly rowOf: (request: ModelCallRequest) => Promise<Record<string, unknown>>;
+  /** What OpenAI does with the call's requests, one after the other; then it does as it should. */
+  readonly script: (request: ModelCallRequest, ...faults: readonly Fault[]) => void;
+  /** How often it was sent. */
+  readonly sentOf: (request: ModelCallRequest) => number;
+  /** How often it was paid for. */
+  readonly chargesOf: (request: ModelCallRequest) => number;
   /** Everything that any gateway logged, as one text. */
   readonly logged: () => string;
   readonly stop: () => Promise<void>;
@@ -58,16 +67,66 @@ const quick: Partial<GatewayTiming> = {
   closeGraceMs: 100,
 };
 
-export async function startGatewayFixture(): Promise<GatewayFixture> {
+/** For the specs of one file: it starts before them and stops after them, and each of them finds OpenAI without faults. */
+export function gatewayFixture(): GatewayFixture {
+  let started: GatewayFixture | undefined;
+  const now = (): GatewayFixture => {
+    if (started === undefined) throw new Error('the gateway is there once the specs run');
+    return started;
+  };
+  beforeAll(async () => {
+    started = await startGatewayFixture();
+  });
+  beforeEach(() => now().simulator.clearFaults());
+  afterAll(() => started?.stop());
+  return {
+    get database() {
+      return now().database;
+    },
+    get simulator() {
+      return now().simulator;
+    },
+    gateway: (timing, changes) => now().gateway(timing, changes),
+    ledgerRow: (callId) => now().ledgerRow(callId),
+    rowOf: (request) => now().rowOf(request),
+    script: (request, ...faults) => now().script(request, ...faults),
+    sentOf: (request) => now().sentOf(request),
+    chargesOf: (request) => now().chargesOf(request),
+    logged: () => now().logged(),
+    stop: () => now().stop(),
+  };
+}
+
+/** A database with the gateway's tables alone. */
+export async function gatewayDatabase(
+  maxConnections: number,
+): Promise<{ readonly database: Database; readonly drop: () => Promise<void> }> {
   const fresh = await freshDatabase();
   const { url } = fresh;
   await migrate({ url, schema: 'processor', migrations: gatewayMigrations });
-  const database = new Database({ url, applicationName: 'gateway-spec', maxConnections: 4 });
+  const database = new Database({ url, applicationName: 'gateway-spec', maxConnections });
+  return {
+    database,
+    drop: async () => {
+      await database.close();
+      await fresh.drop();
+    },
+  };
+}
+
+export async function startGatewayFixture(): Promise<GatewayFixture> {
+  const { database, drop } = await gatewayDatabase(4);
   const simulator = await startSimulator({ latencyMs: 20 });
   const gateways: OpenAiGateway[] = [];
   const lines: string[] = [];
   const note = (fields: object, message: string) =>
     void lines.push(`${message} ${inspect(fields)}`);
+  const ledgerRow = async (callId: string) => {
+    const { rows } = await database.query('SELECT * FROM processor.calls WHERE call_id = $1', [
+      callId,
+    ]);
+    return rows[0] ?? {};
+  };
   return {
     database,
     simulator,
@@ -91,18 +150,22 @@ export async function startGatewayFixture(): Promise<GatewayFixture> {
       gateways.push(gateway);
       return gateway;
     },
-    ledgerRow: async (callId) => {
-      const { rows } = await database.query('SELECT * FROM processor.calls WHERE call_id = $1', [
-        callId,
-      ]);
-      return rows[0] ?? {};
+    ledgerRow,
+    rowOf: (request) => ledgerRow(callIdOf(request)),
+    script: (request, ...faults) => {
+      const match = { callId: callIdOf(request) };
+      simulator.addFaults(faults.map((fault) => ({ match, fault })));
     },
+    sentOf: (request) =>
+      simulator
+        .requests()
+        .filter((one) => one.callId === callIdOf(request) && one.operation === 'create').length,
+    chargesOf: (request) => simulator.charges().byCallId[callIdOf(request)] ?? 0,
     logged: () => lines.join('\n'),
     stop: async () => {
       await Promise.all(gateways.map((gateway) => gateway.close()));
       await simulator.close();
-      await database.close();
-      await fresh.drop();
+      await drop();
     },
   };
 }
