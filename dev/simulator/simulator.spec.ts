@@ -2,12 +2,14 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { jest } from '@jest/globals';
 import OpenAI from 'openai';
 import type { ResponseCreateParamsNonStreaming } from 'openai/resources/responses/responses';
 import { type Simulator, type SimulatorOptions, startSimulator } from './simulator.js';
 
 const started: Simulator[] = [];
 afterEach(async () => {
+  jest.restoreAllMocks();
   for (const simulator of started.splice(0)) await simulator.close();
 });
 
@@ -43,19 +45,24 @@ describe('a response', () => {
   });
 
   it('in the background is queued, then worked on, then complete, and charged once', async () => {
-    const { client, simulator } = await start({ latencyMs: 100 });
+    const acceptedAtMs = Date.now();
+    const clock = jest.spyOn(Date, 'now').mockReturnValue(acceptedAtMs);
+    const { client, simulator } = await start({ latencyMs: 100_000 }); // 70 to 130 s
     const { data, response } = await client.responses
       .create({ ...question, background: true })
       .withResponse();
     expect(data).toMatchObject({ status: 'queued', output: [], usage: null });
     expect(response.headers.get('x-request-id')).toMatch(/^req_/);
     expect(response.headers.get('x-ratelimit-remaining-requests')).toBe('5999999');
-    const seen = new Set<string>();
-    while (!seen.has('completed')) {
-      const { status } = await client.responses.retrieve(data.id);
-      seen.add(status ?? '');
+    for (const [ageMs, status] of [
+      [13_000, 'queued'],
+      [27_000, 'in_progress'],
+      [69_000, 'in_progress'],
+      [131_000, 'completed'],
+    ] as const) {
+      clock.mockReturnValue(acceptedAtMs + ageMs);
+      expect(await client.responses.retrieve(data.id)).toMatchObject({ status });
     }
-    expect([...seen]).toEqual(['queued', 'in_progress', 'completed']);
     expect(simulator.charges().total).toBe(1);
   });
 

@@ -11,6 +11,7 @@ import type { AppProcess } from '../support/app-process.js';
 import { buildWithPage, type PageBuild } from '../support/build-with-page.js';
 import { eventually } from '../support/eventually.js';
 import { openFlow, type Flow } from '../support/flow.js';
+import { headersOf } from '../support/topic-watch.js';
 import { receiverSecret, WebhookReceiver, type Behaviour } from '../support/webhook-receiver.js';
 
 type Workflow = 'notify-once' | 'notify-again';
@@ -219,6 +220,35 @@ describe('a receiver', () => {
     60_000,
   );
 });
+
+it('what a receiver answers, and what signs messages to it, is told nowhere', async () => {
+  const planted = 'plantedreceiverword';
+  const headers = { 'x-note': planted, 'set-cookie': `a=${planted}`, location: `/${planted}` };
+  const says = (status: number): Behaviour => ({ kind: 'answer', status, headers, body: planted });
+  const processor = await flow.scene.startProcessor({ LOG_LEVEL: 'debug' });
+  for (const status of [200, 302, 307, 400, 410, 500]) {
+    receiver.behaveAgain();
+    receiver.next(says(status));
+    const id = await ask('notify-once');
+    if (status === 200) await flow.runs.completion(id);
+    else await needsReview(id);
+    const { rows } = await flow.database.query<{ answer: Buffer }>(
+      'SELECT answer FROM processor.effects WHERE run_id = $1',
+      [uuidOf(id as RunId)],
+    );
+    expect(String(rows[0]!.answer)).toBe(planted); // for support, who looks for it
+    const seen = [await flow.runs.view(id), await flow.runs.history(id)];
+    expect(JSON.stringify(seen)).not.toContain(planted);
+  }
+  await flow.published();
+  const told = flow.watch.seen.map((record) =>
+    JSON.stringify([headersOf(record), String(record.value)]),
+  );
+  const lines = [processor, flow.scene.api].flatMap((app) => app.output().split('\n'));
+  for (const secret of [planted, receiverSecret, receiverSecret.slice('whsec_'.length)])
+    expect([...told, ...lines].filter((text) => text.includes(secret))).toEqual([]);
+  expect(lines.filter((line) => line.includes('"level":"debug"')).length).toBeGreaterThan(10);
+}, 120_000);
 
 it('a run that is cancelled while its webhook is on the way ends when that is known', async () => {
   const id = await ask('notify-once');

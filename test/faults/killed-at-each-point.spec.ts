@@ -102,7 +102,7 @@ it('the oracle finds nothing wrong with any of it', async () => {
   await flow.watch.settledByAll();
   const facts = await collectFacts({
     ...{ database: flow.database, records: flow.watch.seen, simulator: flow.simulator },
-    ...{ answers, recoveriesMs: [] },
+    ...{ answers, deliveries: [], recoveriesMs: [] },
   });
   expect(judge(facts)).toEqual([]);
   expect(facts.views).toHaveLength(points.length);

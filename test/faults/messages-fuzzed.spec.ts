@@ -204,7 +204,7 @@ function lastOf({ headers }: SeenRecord, name: string): string | undefined {
 async function factsOf(ids: readonly string[]): Promise<Facts> {
   const uuids = new Set(ids.map((id) => uuidOf(id as RunId)));
   const facts = await collectFacts({
-    ...{ database: flow.database, simulator: flow.simulator, recoveriesMs: [] },
+    ...{ database: flow.database, simulator: flow.simulator, deliveries: [], recoveriesMs: [] },
     records: flow.watch.seen.filter(({ key }) => ids.includes(String(key))),
     answers: [...uuids].map((runId) => ({ key: runId, runId })),
   });

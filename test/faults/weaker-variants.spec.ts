@@ -35,7 +35,7 @@ beforeEach(() => processors.empty());
 
 const nothing: Facts = {
   ...{ answers: [], views: [], executions: [], attempts: [], calls: [], charges: [], events: [] },
-  ...{ deadLetters: [], unpublished: 0, recoveriesMs: [] },
+  ...{ effects: [], deliveries: [], deadLetters: [], unpublished: 0, recoveriesMs: [] },
 };
 const rulesBrokenBy = (facts: Partial<Facts>): Rule[] => [
   ...new Set(judge({ ...nothing, ...facts }).map(({ rule }) => rule)),

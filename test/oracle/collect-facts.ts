@@ -5,28 +5,39 @@ import type { Sql } from '#libs/postgres';
 import type { SimulatorClient } from '../support/simulator-client.js';
 import { headerOf, type SeenRecord } from '../support/topic-watch.js';
 import { priceOfCharge } from './price-of-charge.js';
-import type { AttemptFact, CallFact, EventFact, ExecutionFact, Facts, ViewFact } from './facts.js';
+import type {
+  AttemptFact,
+  CallFact,
+  EffectFact,
+  EventFact,
+  ExecutionFact,
+  Facts,
+  ViewFact,
+} from './facts.js';
 
 export interface Sources {
   readonly database: Sql;
   readonly records: readonly SeenRecord[];
   readonly simulator: Pick<SimulatorClient, 'charges'>;
   readonly answers: Facts['answers'];
+  /** What a receiver outside got. */
+  readonly deliveries: Facts['deliveries'];
   readonly recoveriesMs: readonly number[];
 }
 
 export async function collectFacts(sources: Sources): Promise<Facts> {
-  const { database, records, simulator, answers, recoveriesMs } = sources;
-  const [views, executions, attempts, calls, unpublished, charges] = await Promise.all([
+  const { database, records, simulator, answers, deliveries, recoveriesMs } = sources;
+  const [views, executions, attempts, calls, effects, unpublished, charges] = await Promise.all([
     database.query<ViewFact>(VIEWS),
     database.query<ExecutionRow>(EXECUTIONS),
     database.query<AttemptFact>(ATTEMPTS),
     database.query<CallFact>(CALLS),
+    database.query<EffectFact>(EFFECTS),
     database.query<{ rows: number }>(UNPUBLISHED),
     simulator.charges(),
   ]);
   return {
-    ...{ answers, recoveriesMs },
+    ...{ answers, deliveries, recoveriesMs },
     views: views.rows,
     executions: executions.rows.map(({ failure, request, ...run }) => {
       const maxCostUsd = request?.budget?.maxCostUsd ?? null;
@@ -34,6 +45,7 @@ export async function collectFacts(sources: Sources): Promise<Facts> {
     }),
     attempts: attempts.rows,
     calls: calls.rows,
+    effects: effects.rows,
     charges: charges.map((charge) => {
       const { callId, runId } = charge;
       return { callId: callId ?? '', runId: runId ?? '', price: priceOfCharge(charge) };
@@ -74,5 +86,9 @@ const ATTEMPTS = `SELECT run_id::text AS "runId", fence::text, dispatch, outcome
 const CALLS = `SELECT call_id::text AS "callId", run_id::text AS "runId", step, item, state,
     possible_duplicate AS "possibleDuplicate", reserved, cost, lost_sendings AS "lostSendings"
   FROM processor.calls`;
+
+const EFFECTS = `SELECT 'dlv_' || effect_id AS "deliveryId", run_id::text AS "runId", step, state,
+    possible_duplicate AS "possibleDuplicate"
+  FROM processor.effects`;
 
 const UNPUBLISHED = `SELECT ((SELECT count(*) FROM api.outbox) + (SELECT count(*) FROM processor.outbox))::int AS rows`;

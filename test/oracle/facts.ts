@@ -10,6 +10,9 @@ export interface Facts {
   readonly attempts: readonly AttemptFact[];
   readonly calls: readonly CallFact[];
   readonly charges: readonly ChargeFact[];
+  readonly effects: readonly EffectFact[];
+  /** In the order in which a receiver outside got them. */
+  readonly deliveries: readonly DeliveryFact[];
   /** In the order in which an outside consumer read them, repeats included. A run's events are on one partition. */
   readonly events: readonly EventFact[];
   /** Runs that the dead-letter topic names. */
@@ -67,6 +70,24 @@ export interface ChargeFact {
   readonly runId: string;
   /** In nano-dollars, by the oracle's own price list; null: its response tells no usage. */
   readonly price: bigint | null;
+}
+
+/** A message to somebody outside, as the processor has it. */
+export interface EffectFact {
+  readonly deliveryId: string;
+  readonly runId: string;
+  readonly step: number;
+  readonly state: string;
+  /** It was sent again although an earlier sending may have been taken: booked, so not a breach. */
+  readonly possibleDuplicate: boolean;
+}
+
+/** A message as it came to the receiver. */
+export interface DeliveryFact {
+  readonly deliveryId: string;
+  readonly body: string;
+  /** False: turned away with a status that says so. True in doubt. */
+  readonly taken: boolean;
 }
 
 export interface EventFact {

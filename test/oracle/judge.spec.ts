@@ -15,7 +15,12 @@ const call = {
 };
 const charge = { callId: 'c', runId: 'a', price: 30n };
 
-/** One run, as it should be: accepted, taken over once, repeated on the topic, paid once. */
+const effect = {
+  ...{ deliveryId: 'd', runId: 'a', step: 1, state: 'done', possibleDuplicate: false },
+};
+const delivery = { deliveryId: 'd', body: 'told', taken: true };
+
+/** One run, as it should be: accepted, taken over once, repeated on the topic, paid once, told once to somebody who was busy first. */
 const right: Facts = {
   answers: [
     { key: 'k', runId: 'a' },
@@ -29,6 +34,8 @@ const right: Facts = {
   ],
   calls: [call],
   charges: [charge],
+  effects: [effect],
+  deliveries: [{ ...delivery, taken: false }, delivery],
   events: [started, progressed, started, progressed, completed, completed],
   deadLetters: [],
   unpublished: 0,
@@ -102,6 +109,32 @@ const wrong: readonly (readonly [what: string, rule: Rule, change: Partial<Facts
     'overspent',
     { executions: [{ ...right.executions[0]!, maxCostUsd: '0.000000029' }] },
   ],
+  ['a message that was taken twice', 'told_twice', { deliveries: [delivery, delivery] }],
+  [
+    'a message with other bytes the second time',
+    'told_differently',
+    {
+      effects: [{ ...effect, possibleDuplicate: true }],
+      deliveries: [delivery, { ...delivery, body: 'told again' }],
+    },
+  ],
+  [
+    'other bytes for a receiver that turned the first away',
+    'told_differently',
+    { deliveries: [{ ...delivery, body: 'tolt', taken: false }, delivery] },
+  ],
+  [
+    'a second message of one step',
+    'told_differently',
+    { effects: [effect, { ...effect, deliveryId: 'e' }] },
+  ],
+  ['a message that is in no book', 'told_unbooked', { effects: [] }],
+  [
+    'a message that was only planned',
+    'told_unbooked',
+    { effects: [{ ...effect, state: 'planned' }] },
+  ],
+  ['a message that is done and never came', 'told_unbooked', { deliveries: [] }],
   ['two ends', 'ends_twice', { events: [started, event(2, 'RunFailed', 'failed'), completed] }],
   [
     'something after the end',
@@ -139,6 +172,16 @@ it('finds nothing wrong with a run that went right, repeats and a takeover inclu
 it('finds nothing wrong with a second payment that the step allowed and the ledger booked', () => {
   const calls = [{ ...call, possibleDuplicate: true, lostSendings: 1 }];
   expect(judge({ ...right, calls, charges: [...right.charges, ...right.charges] })).toEqual([]);
+});
+
+it('finds nothing wrong with a message that was told again where that is booked', () => {
+  const effects = [{ ...effect, possibleDuplicate: true }];
+  expect(judge({ ...right, effects, deliveries: [delivery, delivery] })).toEqual([]);
+});
+
+it('finds nothing wrong with a message of which nobody knows whether it was taken', () => {
+  for (const deliveries of [[], [delivery]])
+    expect(judge({ ...right, effects: [{ ...effect, state: 'unknown' }], deliveries })).toEqual([]);
 });
 
 it.each(wrong)('%s: %s', (_what, rule, change) => {

@@ -16,6 +16,9 @@ export const rules = {
   misbooked:
     'what a call is booked with is what was charged for it, to the nano-dollar; the rest is uncertain',
   overspent: 'no run costs more than its budget',
+  told_twice: 'nobody outside is told twice, but where that is booked as possible',
+  told_differently: 'whoever outside is told again is told the same, under the same delivery id',
+  told_unbooked: 'what somebody outside was told is in the books, and the other way round',
   ends_twice: 'a run tells one end at most, and nothing after it',
   end_missing: 'a run that has ended has told it, once',
   out_of_order: 'the first occurrences of a run’s events are version 1 to n, in order',
@@ -55,6 +58,9 @@ export function judge(facts: Facts): Breach[] {
     ...unbooked(facts),
     ...misbooked(facts),
     ...overspent(facts),
+    ...toldTwice(facts),
+    ...toldDifferently(facts),
+    ...toldUnbooked(facts),
     ...[...storyOf].flatMap(([runId, story]) => wrongStory(runId, story)),
     ...facts.executions.flatMap((run) => disagreement(run, storyOf.get(run.runId) ?? [], facts)),
     ...unpublished(facts),
@@ -175,6 +181,46 @@ function chargedTo({ reserved, lostSendings, cost }: Facts['calls'][number]): bi
 }
 
 const sumOf = (amounts: readonly bigint[]): bigint => amounts.reduce((sum, each) => sum + each, 0n);
+
+function toldTwice({ effects, deliveries }: Facts): Breach[] {
+  const booked = new Set(effects.flatMap((e) => (e.possibleDuplicate ? [e.deliveryId] : [])));
+  const taken = deliveries.filter((delivery) => delivery.taken);
+  return [...Map.groupBy(taken, ({ deliveryId }) => deliveryId)].flatMap(([id, of]) =>
+    of.length === 1 || booked.has(id)
+      ? []
+      : [breach('told_twice', id, `taken ${of.length} times, booked as once`)],
+  );
+}
+
+function toldDifferently({ effects, deliveries }: Facts): Breach[] {
+  const bodies = [...Map.groupBy(deliveries, ({ deliveryId }) => deliveryId)].flatMap(([id, of]) =>
+    new Set(of.map(({ body }) => body)).size === 1
+      ? []
+      : [breach('told_differently', id, of.map(({ body }) => body).join(' | '))],
+  );
+  const ids = [...Map.groupBy(effects, ({ runId, step }) => `${runId}/${step}`)].flatMap(
+    ([place, of]) =>
+      of.length === 1
+        ? []
+        : [breach('told_differently', place, of.map((e) => e.deliveryId).join(', '))],
+  );
+  return [...bodies, ...ids];
+}
+
+function toldUnbooked({ effects, deliveries }: Facts): Breach[] {
+  const states = new Map(effects.map(({ deliveryId, state }) => [deliveryId, state]));
+  const came = new Set(deliveries.flatMap((each) => (each.taken ? [each.deliveryId] : [])));
+  const unknown = [...came].filter((id) => [undefined, 'planned'].includes(states.get(id)));
+  const absent = effects.filter(
+    ({ state, deliveryId }) => state === 'done' && !came.has(deliveryId),
+  );
+  return [
+    ...unknown.map((id) => breach('told_unbooked', id, `told; in the books: ${states.get(id)}`)),
+    ...absent.map(({ deliveryId }) =>
+      breach('told_unbooked', deliveryId, 'booked as done; nobody was told'),
+    ),
+  ];
+}
 
 function wrongStory(runId: string, story: readonly EventFact[]): Breach[] {
   const told = story.map(({ version, name }) => `${version} ${name}`).join(', ');

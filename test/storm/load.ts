@@ -13,6 +13,8 @@ import type { StormOrder } from './storm-plan.js';
 const twiceShare = 0.1;
 const tenderShare = 0.02;
 const quickShare = 0.3;
+/** Those that tell somebody outside; of half of them it may happen twice. */
+const notifyShare = 0.1;
 /** The load comes in this part of the storm's time; the rest is for what is left. */
 const loadShare = 0.95;
 
@@ -66,8 +68,10 @@ export class Load {
     const drawn = this.random();
     if (drawn < tenderShare)
       return { workflow: 'tender-compliance', input: {}, documents: [this.options.documentId] };
-    const workflow = drawn < tenderShare + quickShare ? 'quick-answer' : 'answer';
     const input = { question: `What is question ${number}?` };
+    if (drawn > 1 - notifyShare)
+      return { workflow: drawn > 1 - notifyShare / 2 ? 'notify-once' : 'notify-again', input };
+    const workflow = drawn < tenderShare + quickShare ? 'quick-answer' : 'answer';
     return drawn < budgetShare ? { workflow, input, budget } : { workflow, input };
   }
 

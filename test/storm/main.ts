@@ -1,7 +1,8 @@
 /**
  * `npm run storm -- --runs 10000 --minutes 5 --seed 7`: Holdfast under everything at once, and the oracle at the end. Real: two
- * apis, three processors, Postgres, Kafka, the signals that strike them, HTTP callers, an outside consumer. Stands in: the
- * simulator for OpenAI, on a bad day, with its bill. Exit code 0 only where no promise was broken.
+ * apis, three processors, Postgres, Kafka, the signals that strike them, HTTP callers, an outside consumer, a receiver of webhooks.
+ * Stands in: the simulator for OpenAI, on a bad day, with its bill. Holdfast is built with the workflows of
+ * `test/faults/notifying-workflows.md`, for its own tell nobody. Exit code 0 only where no promise was broken.
  */
 import { chmod, mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -11,8 +12,10 @@ import { localFolder } from '../../dev/stack/repository.js';
 import { Supervisor } from '../../dev/stack/supervisor.js';
 import { makeTemplate } from '../../dev/test/template-database.js';
 import { judge, type Breach } from '../oracle/judge.js';
+import { buildWithPage } from '../support/build-with-page.js';
 import { openScene } from '../support/holdfast.js';
 import { startServers } from '../support/servers.js';
+import { receiverSecret, WebhookReceiver } from '../support/webhook-receiver.js';
 import { processorCount } from './fleet.js';
 import { liveLine } from './live-line.js';
 import { listOf, tableOf } from './report.js';
@@ -23,6 +26,22 @@ const EXIT_BAD_USAGE = 64;
 const log = (line: string) => console.log(line);
 
 async function weather(order: StormOrder, signal: AbortSignal): Promise<StormResult> {
+  const build = await buildWithPage('test/faults/notifying-workflows.md');
+  const receiver = await WebhookReceiver.open();
+  try {
+    return await weatherOn(order, build.dist, receiver, signal);
+  } finally {
+    await receiver.close();
+    await build.remove();
+  }
+}
+
+async function weatherOn(
+  order: StormOrder,
+  build: string,
+  receiver: WebhookReceiver,
+  signal: AbortSignal,
+): Promise<StormResult> {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-storm-'));
   await chmod(folder, 0o711); // started by root, Postgres runs as another user, who must get in
   const supervisor = await Supervisor.open(folder, log);
@@ -35,11 +54,17 @@ async function weather(order: StormOrder, signal: AbortSignal): Promise<StormRes
     process.env.HOLDFAST_TEST_KAFKA = kafkaBrokers;
     process.env.HOLDFAST_TEST_TEMPLATE = template.name;
     // Without conversations: a request that never came would be waited for as long as its call may take.
-    const env = { API_MAX_UNFINISHED_RUNS: '0', LOG_LEVEL: 'error', OPENAI_CONVERSATIONS: 'off' };
-    const scene = await openScene({ processors: processorCount, modelLatencyMs: 300, env });
+    const env = {
+      ...{ API_MAX_UNFINISHED_RUNS: '0', LOG_LEVEL: 'error', OPENAI_CONVERSATIONS: 'off' },
+      PROCESSOR_WEBHOOK_TARGETS: `crm=${receiver.url}/hooks`,
+      PROCESSOR_WEBHOOK_SECRETS: `crm=${receiverSecret}`,
+      PROCESSOR_WEBHOOK_PRIVATE_ADDRESSES: 'allowed',
+    };
+    const scene = await openScene({ processors: processorCount, modelLatencyMs: 300, build, env });
     const line = liveLine(process.stdout);
     try {
-      return await new Storm(order, scene, servers, (text) => line.show(text), signal).run();
+      const tell = (text: string) => line.show(text);
+      return await new Storm(order, scene, servers, receiver, tell, signal).run();
     } finally {
       line.end();
       await scene.close();

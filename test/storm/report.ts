@@ -15,7 +15,7 @@ export function tableOf(facts: Facts, breaches: readonly Breach[]): string {
 }
 
 function figuresOf(facts: Facts): [string, string][] {
-  const { answers, executions, attempts, charges, events, recoveriesMs } = facts;
+  const { answers, executions, attempts, charges, events, deliveries, recoveriesMs } = facts;
   const count = (status: string) => executions.filter((run) => run.status === status).length;
   const repeats = events.length - new Set(events.map(({ id }) => id)).size;
   const worst = recoveriesMs.length === 0 ? '–' : `${Math.max(...recoveriesMs)} ms`;
@@ -29,6 +29,7 @@ function figuresOf(facts: Facts): [string, string][] {
     ['claims', String(attempts.length)],
     ['leases lost', String(attempts.filter(({ outcome }) => outcome === 'lease_lost').length)],
     ['model calls charged', String(charges.length)],
+    ['webhooks received', String(deliveries.length)],
     ['events told, and repeats of them', `${events.length - repeats} + ${repeats}`],
     ['kills with runs in hand', String(recoveriesMs.length)],
     ['slowest recovery after a kill', worst],

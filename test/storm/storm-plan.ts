@@ -1,5 +1,6 @@
 /** What a storm does, drawn from its seed: pure, so that the same command line gives the same storm. */
 import type { ScriptedFault } from '../../dev/simulator/faults.js';
+import type { Behaviour } from '../support/webhook-receiver.js';
 import { seededRandom } from '../../dev/simulator/seeded-random.js';
 
 export interface StormOrder {
@@ -87,4 +88,23 @@ export function badDay(seed: number): ScriptedFault[] {
     onLookUp(part(0.01, { kind: 'status', status: 500 }, 14)),
     onLookUp(part(0.005, { kind: 'broken_json' }, 15)),
   ];
+}
+
+/** A receiver of webhooks on a bad day, drawn by the seed: cut off, busy, slow, or behind a proxy that says nothing. */
+export function badReceiver(seed: number): () => Behaviour {
+  const random = seededRandom(seed * 100 + 16);
+  const headers = { 'retry-after': '1' };
+  const parts: readonly (readonly [share: number, behaviour: Behaviour])[] = [
+    [0.03, { kind: 'reset' }],
+    [0.03, { kind: 'answer', status: 503, headers }],
+    [0.02, { kind: 'answer', status: 429, headers }],
+    [0.02, { kind: 'answer', status: 502 }],
+    [0.02, { kind: 'cut', status: 200 }],
+    [0.01, { kind: 'hang' }],
+  ];
+  return () => {
+    let left = random();
+    for (const [share, behaviour] of parts) if ((left -= share) < 0) return behaviour;
+    return { kind: 'answer', status: 204 };
+  };
 }

@@ -14,12 +14,14 @@ import { RunsClient } from '../support/runs-client.js';
 import type { Servers } from '../support/servers.js';
 import { SimulatorClient } from '../support/simulator-client.js';
 import { TopicWatch } from '../support/topic-watch.js';
+import type { WebhookReceiver } from '../support/webhook-receiver.js';
 import { Fleet } from './fleet.js';
 import { Load } from './load.js';
 import { killAndMeasure } from './recovery.js';
 import {
   apiBlows,
   badDay,
+  badReceiver,
   drawn,
   serverBlows,
   type ApiBlow,
@@ -55,6 +57,7 @@ export class Storm {
     private readonly order: StormOrder,
     private readonly scene: Scene,
     private readonly servers: Servers,
+    private readonly receiver: WebhookReceiver,
     private readonly tell: (line: string) => void,
     private readonly signal: AbortSignal,
   ) {
@@ -67,6 +70,7 @@ export class Storm {
     const fleet = await Fleet.start(this.scene);
     const { id: documentId } = await new RunsClient(this.scene.apiUrl).upload(document, 'storm.md');
     await this.simulator.script(...badDay(this.order.seed));
+    this.receiver.always(badReceiver(this.order.seed));
     const load = new Load({
       ...{ order: this.order, documentId, signal: this.signal },
       urls: () => fleet.urls,
@@ -158,6 +162,7 @@ export class Storm {
       return await collectFacts({
         ...{ database: this.database, simulator: this.simulator, records: watch.seen },
         ...{ answers: load.answers, recoveriesMs: this.recoveriesMs },
+        deliveries: this.receiver.received,
       });
     } finally {
       await watch.close();

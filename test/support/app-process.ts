@@ -46,12 +46,21 @@ export interface AppProcess {
 }
 
 const dist = join(repositoryRoot, 'dist');
+/**
+ * Compiled once, and not at each of the hundred starts of a run of all specs: a third of the time that a start takes. Other builds
+ * stand in folders that nobody sees again.
+ */
+const compiled = join(repositoryRoot, 'node_modules/.cache/holdfast/compiled');
 const readyLimitMs = 30_000;
 
 export function startApp(options: AppProcessOptions): AppProcess {
   const child = spawn(process.execPath, nodeArgs(options), {
     cwd: repositoryRoot,
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...options.env },
+    env: {
+      ...{ PATH: process.env.PATH, HOME: process.env.HOME },
+      ...(options.build === undefined && { NODE_COMPILE_CACHE: compiled }),
+      ...options.env,
+    },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   child.channel?.unref(); // the spec does not wait for it; it ends when the spec's process does

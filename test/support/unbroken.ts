@@ -77,7 +77,7 @@ export async function expectUnbroken(flow: Flow, ids: readonly string[]): Promis
   const facts = await collectFacts({
     ...{ database: flow.database, records: flow.watch.seen, simulator: flow.simulator },
     answers: ids.map((id) => ({ key: id, runId: uuidOf(id as RunId) })),
-    recoveriesMs: [],
+    ...{ deliveries: [], recoveriesMs: [] },
   });
   const breaches = judge({ ...facts, views: facts.views.map((view) => ({ ...view, key: null })) });
   if (breaches.length > 0) throw new Error(JSON.stringify(breaches.slice(0, 10), null, 2));

@@ -1,6 +1,6 @@
 /**
  * Real: an HTTP server on this machine that takes webhooks, checks their signature with the library of Standard Webhooks, and counts
- * them. What it does with the next ones is scripted: each script is used once, the last one that is left for ever.
+ * them. What it does with the next ones is scripted: each script is used once, the last one that is left for ever. Or it is drawn.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -30,6 +30,8 @@ export interface ReceivedWebhook {
   readonly headers: IncomingMessage['headers'];
   readonly body: string;
   readonly isSigned: boolean;
+  /** False: it was turned away, with 429, or with 503 and when to come back. */
+  readonly taken: boolean;
 }
 
 export const receiverSecret = `whsec_${Buffer.alloc(32, 'holdfast').toString('base64')}`;
@@ -37,6 +39,7 @@ export const receiverSecret = `whsec_${Buffer.alloc(32, 'holdfast').toString('ba
 export class WebhookReceiver {
   readonly received: ReceivedWebhook[] = [];
   private readonly script: Behaviour[] = [];
+  private draw: () => Behaviour = () => ({ kind: 'answer', status: 204 });
   private readonly stopped = new AbortController();
 
   private constructor(
@@ -55,6 +58,11 @@ export class WebhookReceiver {
 
   next(...behaviours: readonly Behaviour[]): void {
     this.script.push(...behaviours);
+  }
+
+  /** Where nothing is scripted. */
+  always(draw: () => Behaviour): void {
+    this.draw = draw;
   }
 
   /** Forgets what is scripted. */
@@ -78,12 +86,15 @@ export class WebhookReceiver {
 
   private async take(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await textOf(request);
+    if (body === null) return; // its sender died in the middle of it
+    const behaviour =
+      (this.script.length > 1 ? this.script.shift() : this.script[0]) ?? this.draw();
     const deliveryId = String(request.headers['webhook-id']);
     const isSigned = isSignedBy(receiverSecret, body, request.headers);
     const path = request.url ?? '';
-    this.received.push({ deliveryId, path, headers: request.headers, body, isSigned });
-    const behaviour = this.script.length > 1 ? this.script.shift() : this.script[0];
-    this.behave(behaviour ?? { kind: 'answer', status: 204 }, response);
+    const taken = !isTurnedAway(behaviour);
+    this.received.push({ deliveryId, path, headers: request.headers, body, isSigned, taken });
+    this.behave(behaviour, response);
   }
 
   private behave(behaviour: Behaviour, response: ServerResponse): void {
@@ -119,9 +130,20 @@ function repeat(write: () => void, response: ServerResponse, signal: AbortSignal
   signal.addEventListener('abort', stop, { once: true });
 }
 
-async function textOf(request: IncomingMessage): Promise<string> {
+function isTurnedAway(behaviour: Behaviour): boolean {
+  if (behaviour.kind !== 'answer') return false;
+  const { status, headers = {} } = behaviour;
+  return status === 429 || (status === 503 && 'retry-after' in headers);
+}
+
+/** null: it broke off. */
+async function textOf(request: IncomingMessage): Promise<string | null> {
   const pieces: Buffer[] = [];
-  for await (const piece of request) pieces.push(piece as Buffer);
+  try {
+    for await (const piece of request) pieces.push(piece as Buffer);
+  } catch {
+    return null;
+  }
   return Buffer.concat(pieces).toString('utf8');
 }
 

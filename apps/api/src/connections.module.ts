@@ -3,7 +3,7 @@ import { Global, Module, type DynamicModule } from '@nestjs/common';
 import { ContentStore } from '#libs/content';
 import { PrometheusMetrics } from '#libs/metrics';
 import { KafkaConnection, Outbox, OutboxRelay } from '#libs/messaging';
-import { Database, isSameServer, Notifications } from '#libs/postgres';
+import { Database, Notifications } from '#libs/postgres';
 import { Draining, JsonLog } from '#libs/process';
 import { API_SETTINGS, type ApiSettings } from './settings.js';
 
@@ -39,10 +39,7 @@ export class ConnectionsModule {
         provide: ContentStore,
         inject: [CONTENT_DATABASE],
         useFactory: (contentDatabase: Database) =>
-          new ContentStore(contentDatabase, {
-            maxRetryMs: CONTENTS_RETRIED_MS,
-            referencesOnSameServer: isSameServer(settings.contentDatabaseUrl, settings.databaseUrl),
-          }),
+          new ContentStore(contentDatabase, { maxRetryMs: CONTENTS_RETRIED_MS }),
       },
       {
         provide: Notifications,

@@ -5,7 +5,7 @@ import { ContentStore } from '#libs/content';
 import { PrometheusMetrics } from '#libs/metrics';
 import { KafkaConnection, Outbox, OutboxRelay } from '#libs/messaging';
 import { OpenAiGateway } from '#libs/openai-gateway';
-import { Database, isSameServer, Notifications } from '#libs/postgres';
+import { Database, Notifications } from '#libs/postgres';
 import { Draining, JsonLog } from '#libs/process';
 import { WebhookSender } from '#libs/webhooks';
 import { PROCESSOR_SETTINGS, type ProcessorSettings } from './settings.js';
@@ -43,10 +43,7 @@ export class ConnectionsModule {
       {
         provide: ContentStore,
         inject: [CONTENT_DATABASE],
-        useFactory: (contentDatabase: Database) =>
-          new ContentStore(contentDatabase, {
-            referencesOnSameServer: isSameServer(settings.contentDatabaseUrl, settings.databaseUrl),
-          }),
+        useFactory: (contentDatabase: Database) => new ContentStore(contentDatabase),
       },
       {
         provide: OpenAiGateway,

@@ -23,9 +23,6 @@ export interface NewSmallContent extends NewContent {
   readonly bytes: Uint8Array;
 }
 
-/** `with_next_flush`: a later commit on the same server makes it durable; none can be durable without it. */
-export type Durability = 'at_once' | 'with_next_flush';
-
 /** Who keeps references to contents, each in a database of its own. */
 export const contentHolders = ['api', 'processor'] as const;
 export type ContentHolder = (typeof contentHolders)[number];
@@ -66,14 +63,12 @@ export function contentKey({ tenant, digest }: ContentName): string {
 
 const COLUMNS = 'tenant, digest, body_id, media_type, file_name, size_bytes, created_at';
 
-/** The setting holds for this statement's own commit. */
 const PUT_SMALL = statement(
   'content.put_small',
-  `WITH durability AS MATERIALIZED (SELECT set_config('synchronous_commit', $8, true))
-   INSERT INTO content.contents (tenant, digest, media_type, file_name, size_bytes, bytes)
+  `INSERT INTO content.contents (tenant, digest, media_type, file_name, size_bytes, bytes)
    SELECT tenant, digest, media_type, file_name, size, substr($5::bytea, start, size)
    FROM unnest($1::text[], $2::bytea[], $3::text[], $4::text[], $6::int[], $7::int[])
-     AS t(tenant, digest, media_type, file_name, start, size) CROSS JOIN durability
+     AS t(tenant, digest, media_type, file_name, start, size)
    ON CONFLICT (tenant, digest) DO NOTHING
    RETURNING ${COLUMNS}`,
 );
@@ -197,7 +192,6 @@ function reviewStatement(holder: ContentHolder): Statement {
 export async function putSmallContents(
   sql: Sql,
   contents: readonly NewSmallContent[],
-  durability: Durability,
 ): Promise<ContentRow[]> {
   const packed = packBytes(contents.map((content) => content.bytes));
   const { rows: named } = await sql.query<ContentRow>(PUT_SMALL, [
@@ -206,7 +200,6 @@ export async function putSmallContents(
     contents.map((content) => content.mediaType),
     contents.map((content) => content.fileName),
     ...[packed.bytes, packed.starts, packed.sizes],
-    durability === 'at_once' ? 'on' : 'off',
   ]);
   const rows = new Map(named.map((row) => [contentKey(row), row]));
   const known = contents.filter((content) => !rows.has(contentKey(content)));

@@ -15,9 +15,8 @@
  * (C7) What `put`, `putStream` or `describe` has answered with stays for a day at least, so that a reference to it can be
  *      committed: they mark it as needed under its row lock. A review (`letGo`) writes only over the mark that it saw, and
  *      only what both holders have let go of is removed, under the same lock.
- * (C8) Whoever puts a small content commits the reference to it afterwards. Where that is on the same server, the put need not
- *      wait for the disk: a reference that is durable has everything before it in the log. Uploads are answered for by
- *      themselves, and wait.
+ * (C8) A put is answered when it is on the disk, though the reference is committed afterwards and waits for the disk, too: where
+ *      Postgres dies between the two, the reference is tried again, and would stand there after the crash without its content.
  */
 import { type Database, KeyedBatcher, uuidv7 } from '#libs/postgres';
 import { inChunks } from './chunking.js';
@@ -45,8 +44,6 @@ export interface StoredContent {
 }
 
 export interface ContentStoreOptions {
-  /** The references to what is put are committed on this very Postgres server (C8). Default: they are not, or nobody knows. */
-  readonly referencesOnSameServer?: boolean;
   /** How long small contents are tried again while Postgres is away. Default 30,000. */
   readonly maxRetryMs?: number;
 }
@@ -71,9 +68,8 @@ export class ContentStore {
 
   constructor(
     private readonly database: Database,
-    { referencesOnSameServer = false, maxRetryMs = 30_000 }: ContentStoreOptions = {},
+    { maxRetryMs = 30_000 }: ContentStoreOptions = {},
   ) {
-    const durability = referencesOnSameServer ? 'with_next_flush' : 'at_once'; // (C8)
     this.reads = new KeyedBatcher<sql.ContentName, sql.ContentWithBody | null>({
       name: 'content.get',
       keyOf: sql.contentKey,
@@ -84,7 +80,7 @@ export class ContentStore {
     this.smallContents = new KeyedBatcher<sql.NewSmallContent, sql.ContentRow>({
       name: 'content.put',
       keyOf: sql.contentKey,
-      write: (contents) => putSmallContents(database, contents, durability),
+      write: (contents) => putSmallContents(database, contents),
       maxItems: SMALL_CONTENTS_PER_STATEMENT,
       retry: { maxRetryMs },
     });
@@ -269,12 +265,11 @@ function digestOrNotFound(ref: string): Buffer {
 async function putSmallContents(
   database: Database,
   contents: readonly sql.NewSmallContent[],
-  durability: sql.Durability,
 ): Promise<sql.ContentRow[]> {
   const stored = new Map<string, sql.ContentRow>();
   let missing = contents;
   for (let puts = 0; puts < MAX_PUTS && missing.length > 0; puts++) {
-    for (const row of await sql.putSmallContents(database, missing, durability)) {
+    for (const row of await sql.putSmallContents(database, missing)) {
       stored.set(sql.contentKey(row), row);
     }
     missing = contents.filter((content) => !stored.has(sql.contentKey(content)));

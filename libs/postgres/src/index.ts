@@ -34,7 +34,6 @@ export {
   requireMigrated,
   type SchemaSpec,
 } from './schemas.js';
-export { isSameServer } from './same-server.js';
 export { databaseProblem, migrationsProblem } from './database-health.js';
 export { waitForPostgres, type WaitForPostgresOptions } from './wait-for-postgres.js';
 export {

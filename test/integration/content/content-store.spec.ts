@@ -139,42 +139,6 @@ describe('putting', () => {
   });
 });
 
-describe('waiting for the disk', () => {
-  /** What the statement that stores the content says of its own commit. */
-  const durabilityOf = async (referencesOnSameServer: boolean) => {
-    const said: unknown[] = [];
-    const watched = new Proxy(database, {
-      get: (target, name) => {
-        const value = Reflect.get(target, name) as unknown;
-        if (name !== 'query') return value;
-        return (statement: Statement, values: readonly unknown[]) => {
-          if (statement.name === 'content.put_small') said.push(values.at(-1));
-          return target.query(statement, values);
-        };
-      },
-    });
-    await new ContentStore(watched, { referencesOnSameServer }).put('t', randomBytes(9), markdown);
-    return said;
-  };
-
-  it('is left to the reference where that is committed on the same server, and only there', async () => {
-    expect(await durabilityOf(true)).toEqual(['off']);
-    expect(await durabilityOf(false)).toEqual(['on']);
-  });
-
-  it('changes nothing for the next on that connection', async () => {
-    const single = new Database({ url: fresh.url, applicationName: 'one', maxConnections: 1 });
-    try {
-      const own = new ContentStore(single, { referencesOnSameServer: true });
-      await own.put('t', randomBytes(9), markdown);
-      const { rows } = await single.query('SHOW synchronous_commit');
-      expect(rows).toEqual([{ synchronous_commit: 'on' }]);
-    } finally {
-      await single.close();
-    }
-  });
-});
-
 describe('an upload that comes to nothing leaves nothing behind', () => {
   const upload = (stream: AsyncIterable<Uint8Array>, maxBytes = MiB) =>
     store.putStream('t', stream, markdown, { maxBytes });

@@ -1,4 +1,5 @@
 /** Real: Postgres, Kafka, the relay. Stands in: a consumer of its own as the downstream that drops repeats by id. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   Consumer,
   type OutboxMessage,
@@ -217,6 +218,32 @@ it('deletes nothing for a leader that was replaced between ack and delete', asyn
     (failure) => failure.includes('RelayReplacedError'),
   );
   expect(await outbox.rows()).toBe(1);
+});
+
+it('sends nothing for a leader whose term was over before its send began', async () => {
+  await append([event('run-1', 1)]);
+  const sending = Promise.withResolvers<void>();
+  const frozen = Promise.withResolvers<void>();
+  const old = relay({
+    signals: {
+      beforeSend: () => {
+        sending.resolve();
+        return frozen.promise;
+      },
+    },
+  });
+  old.start();
+  await sending.promise;
+  await outbox.database.query(
+    `UPDATE ${SCHEMA}.leases SET holder = 'other', epoch = epoch + 1, until = now() + interval '4 s'`,
+  );
+  await sleep(3_000); // its lease is over by its own clock, too
+  frozen.resolve();
+  await eventually(outbox.rows, (rows) => rows === 0); // it leads again, and sends
+  await seen.reaches(1);
+  await append([event('run-1', 2)]);
+  await seen.reaches(2);
+  expect(numbersOf('run-1')).toEqual([1, 2]); // nothing twice
 });
 
 it('carries a hint to the leader in another process', async () => {

@@ -165,6 +165,14 @@ it('where no conversation is made calls go without, at once', async () => {
   expect(asked.filter(({ fault }) => fault === 'status').length).toBeLessThanOrEqual(3);
 });
 
+it('conversations that are made as ever do not hide that no call is taken', async () => {
+  const gateway = anchored();
+  onOperation('create', { kind: 'status', status: 503 });
+  for (const request of [aRequest(), aRequest(), aRequest()])
+    expect(await gateway.callModel(request, anOwner())).toMatchObject({ kind: 'failed' });
+  expect(gateway.health().problem).toMatch(/^the last 3 requests failed \(status 503\)/);
+});
+
 it('what was used is removed at OpenAI, and in the ledger; the stock goes with its process', async () => {
   const before = fixture.simulator.conversations();
   const gateway = anchored();

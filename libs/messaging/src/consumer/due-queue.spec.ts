@@ -13,7 +13,9 @@ describe('the due queue', () => {
         items.forEach(({ dueAtMs }, index) => queue.push(dueAtMs, index));
         const taken: number[] = [];
         for (const nowMs of [...moments].sort((a, b) => a - b)) {
-          const due = queue.takeDue(nowMs);
+          const few = queue.takeDue(nowMs, 3);
+          expect(few.length).toBeLessThanOrEqual(3);
+          const due = [...few, ...queue.takeDue(nowMs)];
           for (const index of due) expect(items[index]?.dueAtMs).toBeLessThanOrEqual(nowMs);
           taken.push(...due);
           expect(queue.nextDueAtMs() ?? Infinity).toBeGreaterThan(nowMs);

@@ -22,10 +22,12 @@ export class DueQueue<Item> {
     return this.heap[0]?.dueAtMs ?? null;
   }
 
-  /** Everything due by now, earliest first. Never an item before its time. */
-  takeDue(nowMs: number): Item[] {
+  /** What is due by now, earliest first, so many at most. Never an item before its time. */
+  takeDue(nowMs: number, most = Infinity): Item[] {
     const due: Item[] = [];
-    for (let head = this.heap[0]; head && head.dueAtMs <= nowMs; head = this.heap[0]) {
+    while (due.length < most) {
+      const head = this.heap[0];
+      if (!head || head.dueAtMs > nowMs) break;
       due.push(head.item);
       this.removeHead();
     }

@@ -31,6 +31,19 @@ describe('delayed hand-over', () => {
     expect(released).toEqual(['x']);
   });
 
+  it('hands thousands that are due together over in turns, in order, and lets others in between', async () => {
+    const released: number[] = [];
+    const handOver = new DelayedHandOver<number>((item) => released.push(item), Date.now);
+    for (let item = 0; item < 1_000; item += 1) handOver.push(item, 0);
+    const seen: number[] = [];
+    while (released.length < 1_000) {
+      await new Promise((resolve) => setImmediate(resolve));
+      if (released.length !== seen.at(-1)) seen.push(released.length);
+    }
+    expect(seen.length).toBeGreaterThanOrEqual(4);
+    expect(released).toEqual(Array.from({ length: 1_000 }, (_, item) => item));
+  });
+
   it('forgets what belongs to a lost partition', async () => {
     const released: string[] = [];
     const handOver = new DelayedHandOver<string>((item) => released.push(item), Date.now);

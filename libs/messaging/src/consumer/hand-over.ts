@@ -23,6 +23,9 @@ export class ImmediateHandOver<Item> implements HandOver<Item> {
 /** Clocks are stepped and laptops sleep: no timer trusts its delay for longer than this. */
 const MAX_TIMER_MS = 1_000;
 
+/** So many are handed over in one turn of the event loop: thousands at once would all be read before the first is written. */
+const AT_ONCE = 250;
+
 /** Hands over at the due time, never before it: a timer that fires early finds nothing due and is set again. */
 export class DelayedHandOver<Item> implements HandOver<Item> {
   private readonly queue = new DueQueue<Item>();
@@ -55,7 +58,7 @@ export class DelayedHandOver<Item> implements HandOver<Item> {
     const waitMs = Math.min(MAX_TIMER_MS, Math.max(0, Math.ceil(dueAtMs - this.nowMs())));
     this.timer = setTimeout(() => {
       this.timer = null;
-      for (const item of this.queue.takeDue(this.nowMs())) this.release(item);
+      for (const item of this.queue.takeDue(this.nowMs(), AT_ONCE)) this.release(item);
       this.arm();
     }, waitMs);
   }

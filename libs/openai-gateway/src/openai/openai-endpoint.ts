@@ -130,9 +130,10 @@ export class OpenAiEndpoint {
     call: (options: OpenAI.RequestOptions) => Promise<Response>,
   ): Promise<Exchange> {
     const told = await this.#ask(operation, limits, call, isResponse);
-    if (told.kind !== 'answered') return told;
-    const { value: response, ...answer } = told;
-    return { ...answer, response };
+    const exchange = told.kind === 'answered' ? asExchange(told) : told;
+    const asked = operation === 'create' ? 'create' : 'follow';
+    if (!limits.signal?.aborted) this.#answers.note(asked, exchange);
+    return exchange;
   }
 
   /** @param isSound a 200 may hold anything: only what this takes counts as an answer */
@@ -151,7 +152,6 @@ export class OpenAiEndpoint {
       const tookMs = performance.now() - sentAtMs;
       this.#metrics.observe('holdfast_openai_request_duration_seconds', labels, tookMs / 1_000);
       tellExchange(span, told);
-      if (!limits.signal?.aborted) this.#answers.note(told);
       return told;
     });
   }
@@ -182,6 +182,11 @@ export class OpenAiEndpoint {
     });
   }
 }
+
+const asExchange = ({ value: response, ...answer }: Answered<Response>): Exchange => ({
+  ...answer,
+  response,
+});
 
 const isId = (value: unknown): boolean =>
   typeof value === 'string' && /^[\x21-\x7e]{1,200}$/.test(value);
