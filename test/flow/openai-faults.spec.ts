@@ -131,11 +131,11 @@ it('where nobody listens the run waits, and says so', async () => {
   const lonely = await openFlow({ env: { OPENAI_BASE_URL: `http://127.0.0.1:${port}/v1` } });
   try {
     const { id } = await lonely.runs.ask('Does anybody listen?');
-    const isRetrying = ({ status }: { status: string }) => status === 'retrying';
-    await lonely.runs.streamUntil(id, 'retry', isRetrying, 50_000);
+    const waits = ({ type }: { type: string }) => type === 'dev.holdfast.run.waiting.v1';
+    await lonely.runs.streamUntil(id, 'wait', waits, 50_000);
     const { run } = await lonely.runs.view(id);
-    expect(run.failure).toMatchObject({ class: 'not_sent', httpStatus: null });
-    expect(run.message).toContain(failureRules.not_sent.people);
+    expect(run).toMatchObject({ status: 'queued', attempt: 1 });
+    expect(run.message).toContain('the AI service cannot be reached, or is down');
     expect(await lonely.simulator.charges()).toEqual([]);
   } finally {
     await lonely.close();

@@ -146,6 +146,7 @@ export async function startGatewayFixture(): Promise<GatewayFixture> {
         timing: { ...quick, ...timing },
         ...accounts,
         ...options,
+        outages: { verdictMs: 50, ...options.outages },
       });
       gateways.push(gateway);
       return gateway;

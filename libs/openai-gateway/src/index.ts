@@ -17,6 +17,7 @@ export type {
   CallFailure,
   CallOwner,
   CompletedCall,
+  FailedCall,
   ModelCallOutcome,
   ModelCallRequest,
   ModelOutput,

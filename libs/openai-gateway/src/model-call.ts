@@ -67,7 +67,7 @@ export interface CallOwner {
 
 export type ModelCallOutcome =
   | CompletedCall
-  | { readonly kind: 'failed'; readonly callId: string; readonly failure: CallFailure }
+  | FailedCall
   /** The fence is lost: nothing was sent. */
   | { readonly kind: 'not_owner' }
   /** The run is to be cancelled: nothing was sent. */
@@ -76,6 +76,14 @@ export type ModelCallOutcome =
   | ({ readonly kind: 'parked' } & ParkedCall)
   /** The owner's signal fired. The call stays open in the ledger; the next owner picks it up. */
   | { readonly kind: 'aborted' };
+
+export interface FailedCall {
+  readonly kind: 'failed';
+  readonly callId: string;
+  readonly failure: CallFailure;
+  /** It may have been the service's fault, and nobody can tell yet: it should cost its run nothing. Default: it is the call's own. */
+  readonly isInDoubt?: boolean;
+}
 
 /** The call cannot be sent now, through no fault of its own: its run gives its slot back and keeps its place. */
 export interface ParkedCall {

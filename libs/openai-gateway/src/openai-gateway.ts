@@ -260,7 +260,7 @@ export class OpenAiGateway {
       budgets: budgetsOf(request, this.#dayBudgets),
       onPollRefused: (failure, by) => this.#outages.pollRefused({ ...call, account: by }, failure),
     }).carryThrough();
-    return this.#outages.tellOf(call, outcome);
+    return this.#outages.tellOf(call, outcome, owner.signal);
   }
 
   #routes(): ModelRoutes {

@@ -75,7 +75,9 @@ describe('a request that OpenAI refuses', () => {
     });
     expect(row).toMatchObject({ state: 'failed', response_id: null });
     expect(chargesOf(request)).toBe(0);
-    expect(await fixture.gateway().callModel(request, anOwner(2n))).toEqual(outcome);
+    const { failure } = row;
+    const again = await fixture.gateway().callModel(request, anOwner(2n));
+    expect(again).toEqual({ kind: 'failed', callId: callIdOf(request), failure });
     expect(sentOf(request)).toBe(1);
   });
 
@@ -156,15 +158,16 @@ it('knows that nothing was sent when nobody listens', async () => {
   await new Promise((resolve) => server.close(resolve));
   const request = aRequest();
   const baseUrl = `http://127.0.0.1:${port}/v1`;
-  expect(await fixture.gateway({}, { baseUrl }).callModel(request, anOwner())).toMatchObject({
-    kind: 'failed',
+  const outcome = await fixture.gateway({}, { baseUrl }).callModel(request, anOwner());
+  expect(outcome).toMatchObject({ kind: 'parked', reason: 'outage' });
+  expect(await fixture.rowOf(request)).toMatchObject({
+    state: 'failed',
     failure: {
       class: 'not_sent',
       paid: 'no',
       message: expect.stringContaining('ECONNREFUSED') as string,
     },
   });
-  expect(await fixture.rowOf(request)).toMatchObject({ state: 'failed' });
 });
 
 describe('a response that ends badly inside a 200', () => {

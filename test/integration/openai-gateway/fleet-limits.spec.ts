@@ -35,6 +35,7 @@ function process(pool: PoolLimits, sql: Sql = database): FleetLimits {
 }
 
 const aCall = (pool: PoolLimits, changes: Partial<GateCall> = {}): GateCall => ({
+  ...{ step: 0, item: 0, try: 1 },
   ...{ callId: next('call'), tenant: 'a', runId: 'r', priority: 'interactive', account: 'default' },
   ...{ model: pool.pool, tier: 'default', inputTokens: 100, maxOutputTokens: 1_000 },
   ...changes,

@@ -228,6 +228,70 @@ describe('many faults that may be over in a moment', () => {
     for (const { kind } of await Promise.all(outcomes)) expect(kind).toBe('aborted');
   });
 
+  it('open it where they are few: all that were met, by more than one call', async () => {
+    refuse(503);
+    const gateway = await processor({ verdictMs: 100 });
+    const first = aRequest();
+    const again = (tried: number) => gateway.callModel({ ...first, try: tried }, anOwner());
+    expect(await again(1)).toMatchObject({ kind: 'failed', isInDoubt: true });
+    expect(gateway.shutLanes()).toEqual([]);
+    expect(await call(gateway)).toMatchObject({ kind: 'parked', reason: 'outage' });
+    expect(gateway.shutLanes()).toHaveLength(1);
+    const before = sent();
+    expect(await again(2)).toMatchObject({ kind: 'parked', reason: 'outage' });
+    expect(sent()).toBe(before);
+  });
+
+  it('are a call’s own where it alone meets them: doubted three times, then not', async () => {
+    refuse(503);
+    const gateway = await processor();
+    const request = aRequest();
+    const doubts: unknown[] = [];
+    for (let tried = 1; tried <= 5; tried += 1) {
+      const outcome = await gateway.callModel({ ...request, try: tried }, anOwner());
+      doubts.push(outcome.kind === 'failed' && (outcome.isInDoubt ?? false));
+    }
+    expect(doubts).toEqual([true, true, true, false, false]);
+    expect(gateway.shutLanes()).toEqual([]);
+  });
+
+  it('are a call’s own, at once, where others go well', async () => {
+    const poison = aRequest();
+    const fault: Fault = { kind: 'status', status: 500 };
+    fixture.simulator.addFaults([{ match: { runId: poison.runId }, fault, times: 'always' }]);
+    const gateway = await processor({ verdictMs: 600_000 });
+    let isTold = false;
+    const told = gateway.callModel(poison, anOwner()).finally(() => (isTold = true));
+    do expect(await call(gateway)).toMatchObject({ kind: 'completed' });
+    while (!isTold);
+    const outcome = await told;
+    expect(outcome).toMatchObject({ kind: 'failed', failure: { class: 'server_error' } });
+    expect(outcome).not.toHaveProperty('isInDoubt');
+  });
+
+  it('let others be the first of a lane that comes back: who was it and failed waits for longer', async () => {
+    refuse(503);
+    const gateway = await processor({ openMs: 200, maxOpenMs: 400, verdictMs: 10 });
+    await call(gateway);
+    const request = aRequest();
+    const waits: number[] = [];
+    for (let tried = 1; tried <= 3; tried += 1) {
+      await until('the lane has rested', () => gateway.shutLanes().length === 0);
+      const outcome = await gateway.callModel({ ...request, try: tried }, anOwner());
+      const lane = gateway.shutLanes()[0];
+      if (outcome.kind !== 'parked' || outcome.untilMs === null || !lane?.untilMs)
+        throw new Error(`it is not parked for a time: ${JSON.stringify(outcome)}`);
+      waits.push((outcome.untilMs - Date.now()) / (lane.untilMs - Date.now()));
+    }
+    expect(waits.map(Math.round)).toEqual([1, 2, 3]);
+  });
+
+  it('open it on the first call, where nobody listens: that says nothing of the call', async () => {
+    const gateway = await processor({}, 'http://127.0.0.1:1/v1');
+    expect(await call(gateway)).toMatchObject({ kind: 'parked', reason: 'outage' });
+    expect(gateway.shutLanes()).toHaveLength(1);
+  });
+
   it('open it where nobody listens', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');

@@ -98,6 +98,13 @@ describe('a pass with failed items', () => {
     expect(decide(pass)).toMatchObject({ attempt: 2, failure: { class: 'timeout', item: 1 } });
   });
 
+  it('uses none where it may have been the service’s own fault, unless another failure uses one', () => {
+    const doubted = aFailure('server_error', 0, { isInDoubt: true });
+    expect(decide(failedWith(doubted))).toMatchObject({ attempt: 1, failure: { item: 0 } });
+    const both = failedWith(doubted, aFailure('timeout', 1));
+    expect(decide(both)).toMatchObject({ attempt: 2, failure: { class: 'timeout' } });
+  });
+
   it('uses none where the service was only busy', () => {
     const pass = failedWith(aFailure('throttled', 3), aFailure('overloaded', 4));
     expect(decide(pass)).toMatchObject({ attempt: 1, reason: 'throttled', failure: { item: 3 } });

@@ -101,7 +101,7 @@ function afterFailure(
   const lead = leadOf(failures, retryable, policy);
   const next = decideNext(
     {
-      class: lead.class,
+      ...{ class: lead.class, isInDoubt: lead.isInDoubt ?? false },
       attempt: standing.attempt,
       tries: standing.tries + 1,
       firstFailedAtMs: standing.firstFailedAtMs ?? now,
@@ -125,13 +125,16 @@ function leadOf(
   policy: RetryPolicy,
 ): ItemFailure {
   const [first] = retryable;
-  if (first) return retryable.find((each) => failureRules[each.class].usesAttempt) ?? first;
+  if (first) return retryable.find(usesAttempt) ?? first;
   return failures.find((each) => finalFate(each.class, policy) === 'failed') ?? failures[0];
 }
 
 export function isRetryable(failure: Pick<ItemFailure, 'class'>, policy: RetryPolicy): boolean {
   return failureRules[failure.class].fate === 'retry' && !policy.fates[failure.class];
 }
+
+const usesAttempt = ({ class: failed, isInDoubt }: ItemFailure): boolean =>
+  failureRules[failed].usesAttempt && isInDoubt !== true;
 
 function longest(failures: readonly ItemFailure[]): number | null {
   const asked = failures.flatMap(({ retryAfterMs }) =>

@@ -1,4 +1,4 @@
-import type { CallFailure, ParkedCall } from '#libs/openai-gateway';
+import type { FailedCall, ParkedCall } from '#libs/openai-gateway';
 import type { FailureClass } from '#libs/domain';
 import { WorkAbortedError, type AbortReason, type Lease } from './keeper.js';
 
@@ -46,15 +46,17 @@ export interface ItemFailure {
   readonly step: string | null;
   /** null outside `map`. */
   readonly item: number | null;
+  /** It may have been the service's fault, and uses no attempt. Default: it is the item's own. */
+  readonly isInDoubt?: boolean;
 }
 
 export function itemFailureOf(
-  failure: CallFailure,
+  { failure, isInDoubt = false }: Pick<FailedCall, 'failure' | 'isInDoubt'>,
   step: string,
   item: number | null,
 ): ItemFailure {
   const { class: failureClass, code, httpStatus, requestId, responseId } = failure;
   const { message, retryAfterMs } = failure;
   const ids = { httpStatus, requestId, responseId };
-  return { class: failureClass, code, ...ids, message, retryAfterMs, step, item };
+  return { class: failureClass, code, ...ids, message, retryAfterMs, step, item, isInDoubt };
 }

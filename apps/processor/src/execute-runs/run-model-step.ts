@@ -20,9 +20,9 @@ import { defaultRetryPolicy, parseUsd } from '#libs/domain';
 import {
   newestCalls,
   type CallBudget,
-  type CallFailure,
   type CallOwner,
   type CompletedCall,
+  type FailedCall,
   type ModelCallRequest,
   type NewestCall,
   type ParkedCall,
@@ -65,7 +65,7 @@ interface Unit {
 type CallEnd =
   | { readonly kind: 'done' }
   | { readonly kind: 'broken'; readonly call: CompletedCall; readonly answer: BrokenAnswer }
-  | { readonly kind: 'failed'; readonly failure: CallFailure }
+  | Omit<FailedCall, 'callId'>
   | ParkedEnd
   | { readonly kind: 'aborted'; readonly reason: AbortReason };
 
@@ -301,7 +301,7 @@ async function callOnce(
       pauseAt('call.done');
       return saveReading(unit, outcome, step, index, run, lease, tools);
     case 'failed':
-      return { kind: 'failed', failure: outcome.failure };
+      return outcome;
     case 'not_owner':
       fenceLost(lease, tools, 'call');
       return abortedBy(lease);
@@ -358,7 +358,7 @@ function unitEndOf(end: CallEnd, step: string, item: number | null): UnitEnd {
     case 'broken':
       return { kind: 'failed', failure: brokenOutput(end.call, end.answer.problems, step, item) };
     case 'failed':
-      return { kind: 'failed', failure: itemFailureOf(end.failure, step, item) };
+      return { kind: 'failed', failure: itemFailureOf(end, step, item) };
     case 'done':
     case 'parked':
     case 'aborted':

@@ -25,6 +25,7 @@ const anyPolicy: fc.Arbitrary<RetryPolicy> = fc.record({
 });
 const anyFailedTry: fc.Arbitrary<FailedTry> = fc.record({
   class: anyClass,
+  isInDoubt: fc.boolean(),
   attempt: fc.integer({ min: 1, max: 15 }),
   tries: fc.integer({ min: 1, max: 100 }),
   firstFailedAtMs: fc.integer({ min: NOW - 48 * HOUR_MS, max: NOW }),
@@ -65,7 +66,8 @@ describe('a retry', () => {
         const decision = decideRetry(failed, policy, NOW, random);
         if (decision.kind !== 'retry') return;
         const used = decision.nextAttempt - failed.attempt;
-        expect(used).toBe(failureRules[failed.class].usesAttempt ? 1 : 0);
+        const isUsed = failureRules[failed.class].usesAttempt && failed.isInDoubt !== true;
+        expect(used).toBe(isUsed ? 1 : 0);
       }),
     );
     expect(retryableClasses.filter((each) => !failureRules[each].usesAttempt)).toEqual([

@@ -29,6 +29,8 @@ export const defaultRetryPolicy: RetryPolicy = {
 
 export interface FailedTry {
   readonly class: FailureClass;
+  /** Perhaps it was the service, and no fault of the run's: no attempt is used. Default: it was the run's own. */
+  readonly isInDoubt?: boolean;
   /** 1-based number of the attempt that failed. */
   readonly attempt: number;
   /** Failures so far, this one included, throttled ones too: what backoff grows with. */
@@ -59,7 +61,8 @@ export function decideRetry(
     return { kind: 'stop', because: 'not_retryable' };
   }
 
-  const nextAttempt = rule.usesAttempt ? failed.attempt + 1 : failed.attempt;
+  const isUsed = rule.usesAttempt && failed.isInDoubt !== true;
+  const nextAttempt = isUsed ? failed.attempt + 1 : failed.attempt;
   if (nextAttempt > policy.maxAttempts) return { kind: 'stop', because: 'attempts_used_up' };
 
   // `Retry-After` is a minimum: jitter comes on top, so that those who were told the same time do not return together.

@@ -13,6 +13,10 @@ export interface GateCall {
   readonly callId: string;
   readonly tenant: string;
   readonly runId: string;
+  /** Step, item and try: what it is for in its run. */
+  readonly step: number;
+  readonly item: number;
+  readonly try: number;
   readonly priority: RunPriority;
   /** By name, as the settings have it. */
   readonly account: string;

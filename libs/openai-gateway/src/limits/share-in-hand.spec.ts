@@ -11,6 +11,7 @@ afterEach(() => void jest.useRealTimers());
 const call: GateCall = {
   ...{ callId: 'c', tenant: 'a', runId: 'r', priority: 'interactive', account: 'default' },
   ...{ model: 'gpt-5.2', tier: 'default', inputTokens: 100, maxOutputTokens: 1_000 },
+  ...{ step: 0, item: 0, try: 1 },
 };
 const limits = (changes = {}) => ({
   ...{ account: 'default', pool: 'p', tier: 'default' as const, models: ['gpt-5.2'] },

@@ -75,9 +75,14 @@ export class LaneBreaker {
 
   /** @param asCanary the call was the first of a ramp @returns whether the breaker has opened on it */
   faulted(nowMs: number, asCanary: boolean): boolean {
-    const state = this.#look(nowMs);
     const isOutage = this.#samples.failure(CircuitState.Closed);
-    if (state.kind === 'open' || !(asCanary || isOutage)) return false;
+    return (asCanary || isOutage) && this.open(nowMs);
+  }
+
+  /** Few calls have failed, but all of them. @returns whether it was not open before */
+  open(nowMs: number): boolean {
+    const state = this.#look(nowMs);
+    if (state.kind === 'open') return false;
     const times = (state.kind === 'ramping' ? state.times : 0) + 1;
     const { openMs, maxOpenMs } = this.policy;
     const forMs = Math.min(maxOpenMs, openMs * 2 ** (times - 1)) * (1 + this.random() * 0.2);

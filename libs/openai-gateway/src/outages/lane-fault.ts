@@ -9,7 +9,9 @@ export function isLaneFault(failed: FailureClass): failed is LaneFaultClass {
   return failed === 'billing' || failed === 'authorization' || failed === 'configuration';
 }
 
-/** A call that surely cost nothing is given back where the breaker has opened on it: its run loses no attempt. */
-export function isGivenBack(failed: FailureClass): boolean {
+/** Classes of calls that surely cost nothing: where the fault was their lane's, their runs lose no attempt. */
+export type GivenBackClass = 'not_sent' | 'server_error';
+
+export function isGivenBack(failed: FailureClass): failed is GivenBackClass {
   return failed === 'not_sent' || failed === 'server_error';
 }

@@ -8,17 +8,26 @@
  * (O3) A call that met a fault of its lane, or on which the breaker opened, is told as parked: its run loses nothing. When it is
  *      told, the lane is known to be shut, here and in the database.
  * (O4) Calls that OpenAI has accepted need no gate: they are polled while their lane is shut.
+ * (O5) What a fault says is told when the lane has shown whose it was (decide-fault.ts), after `verdictMs` at the latest: few calls
+ *      that all fail are an outage like many.
  */
 import { failureRules } from '#libs/domain';
 import type { FieldLog } from '#libs/process';
 import type { Metrics } from '#libs/metrics';
 import type { Database } from '#libs/postgres';
 import type { CallGate, CallPass, Entrance, GateCall } from '../gate/call-gate.js';
-import type { CallFailure, ModelCallOutcome, ParkedCall } from '../model-call.js';
+import type { CallFailure, FailedCall, ModelCallOutcome, ParkedCall } from '../model-call.js';
 import { pause } from '../openai/follow-response.js';
+import { decideFault } from './decide-fault.js';
 import { KnownLatches } from './known-latches.js';
-import { isGivenBack, isLaneFault, type LaneFaultClass } from './lane-fault.js';
+import {
+  isGivenBack,
+  isLaneFault,
+  type GivenBackClass,
+  type LaneFaultClass,
+} from './lane-fault.js';
 import { LaneBreaker } from './lane-breaker.js';
+import { LaneFaults } from './lane-faults.js';
 import { type Lane, laneKey, type Latch, wordsForLatch } from './latch.js';
 import { LatchesStore, type ReleasedBy, type TellOutage } from './latches.store.js';
 import { OutagePass, type PassEars } from './outage-pass.js';
@@ -53,6 +62,8 @@ const breakerWords = 'the AI service cannot be reached, or is down';
 const comingBackWords = 'the AI service is coming back, and runs take their turn';
 /** A run whose turn did not come looks again after that. */
 const nextLookMs = 5_000;
+/** That a run waits at most which was the first of a lane that came back, and failed. */
+const maxRests = 5;
 /** The lane was mended while the call was on its way. */
 const justReleasedMs = 1_000;
 
@@ -63,18 +74,30 @@ interface MetFault {
   readonly enteredAtMs: number;
 }
 
+/** A fault that may pass. */
+interface TransientFault {
+  readonly by: GateCall;
+  /** Monotonic. */
+  readonly atMs: number;
+}
+
 type ModelLane = Lane & { readonly model: string };
+
+interface BreakingLane {
+  readonly lane: ModelLane;
+  readonly breaker: LaneBreaker;
+  readonly faults: LaneFaults;
+}
 
 export class OutageGate implements CallGate {
   readonly #latches: KnownLatches;
-  readonly #breakers = new Map<
-    string,
-    { readonly lane: ModelLane; readonly breaker: LaneBreaker }
-  >();
+  readonly #breakers = new Map<string, BreakingLane>();
   /** Accounts that come back after a latch. */
   readonly #ramps = new Map<string, Ramp>();
   /** Call id → the lane faults that its sendings met, each with its account. */
   readonly #found = new Map<string, readonly MetFault[]>();
+  /** Call id → the newest fault of it that may pass. */
+  readonly #faulted = new Map<string, TransientFault>();
   readonly #waiting = new Set<AbortController>();
   readonly #stopping = new AbortController();
   readonly #tasks = new Set<Promise<void>>();
@@ -132,10 +155,16 @@ export class OutageGate implements CallGate {
     }
   }
 
-  /** What its owner is told (O3). */
-  async tellOf(call: GateCall, outcome: ModelCallOutcome): Promise<ModelCallOutcome> {
+  /** What its owner is told (O3, O5). The signal ends the waiting. */
+  async tellOf(
+    call: GateCall,
+    outcome: ModelCallOutcome,
+    signal: AbortSignal,
+  ): Promise<ModelCallOutcome> {
     const found = this.#found.get(call.callId) ?? [];
+    const fault = this.#faulted.get(call.callId);
     this.#found.delete(call.callId);
+    this.#faulted.delete(call.callId);
     for (const { by, failure, failed, enteredAtMs } of found)
       await this.#latch(by, failure, failed, enteredAtMs);
     if (outcome.kind !== 'failed') return outcome;
@@ -146,8 +175,50 @@ export class OutageGate implements CallGate {
           inAWhile(failureRules[failure.class].people, justReleasedMs),
       );
     }
-    const shut = isGivenBack(failure.class) ? this.#shut(call) : null;
-    return shut === null ? outcome : parkedBy(shut);
+    if (fault === undefined || !isGivenBack(failure.class)) return outcome;
+    return this.#tellOfFault(fault, failure.class, outcome, signal);
+  }
+
+  /** (O5) */
+  async #tellOfFault(
+    { by, atMs }: TransientFault,
+    failed: GivenBackClass,
+    outcome: FailedCall,
+    signal: AbortSignal,
+  ): Promise<ModelCallOutcome> {
+    const { policy } = this.parts;
+    const { breaker, faults } = this.#breakerOf(by);
+    const subject = subjectOf(by);
+    for (;;) {
+      const nowMs = performance.now();
+      const facts = {
+        ...{ class: failed, try: by.try, isShut: this.#shut(by) !== null, agoMs: nowMs - atMs },
+        hasWorkedSince: faults.hasWorkedSince(atMs),
+        othersFailed: faults.othersThan(subject, nowMs),
+      };
+      switch (decideFault(facts, policy)) {
+        case 'of_call':
+          return outcome;
+        case 'in_doubt':
+          return { ...outcome, isInDoubt: true };
+        case 'of_lane':
+          if (!facts.isShut && breaker.open(nowMs)) this.#tellOpened(by);
+          return parkedBy(this.#shutFor(by, failed));
+        case 'not_known_yet':
+          await this.#change(atMs + policy.verdictMs - nowMs, signal);
+          if (signal.aborted || this.#stopping.signal.aborted)
+            return { ...outcome, isInDoubt: true };
+      }
+    }
+  }
+
+  /** Who fails again and again as the first of a lane that comes back lets others be that: one of them may do better. */
+  #shutFor(call: GateCall, failed: GivenBackClass): Pick<ShutLane, 'because' | 'untilMs'> {
+    const shut = this.#shut(call) ?? inAWhile(comingBackWords, nextLookMs);
+    if (shut.untilMs === null || failed === 'not_sent') return shut;
+    const restMs = Math.max(0, shut.untilMs - Date.now());
+    const rests = Math.min(maxRests, this.#breakerOf(call).faults.timesOf(subjectOf(call)));
+    return { ...shut, untilMs: shut.untilMs + restMs * Math.max(0, rests - 1) };
   }
 
   /** OpenAI refuses our key while an accepted call is polled: new ones would fare no better. */
@@ -228,12 +299,17 @@ export class OutageGate implements CallGate {
   }
 
   readonly #ears: PassEars = {
-    worked: (call) => this.#breakerOf(call).breaker.worked(),
+    worked: (call, enteredAtMs) => {
+      const { breaker, faults } = this.#breakerOf(call);
+      breaker.worked();
+      faults.worked(enteredAtMs);
+    },
     faulted: (call, asCanary) => {
-      if (!this.#breakerOf(call).breaker.faulted(performance.now(), asCanary)) return;
-      const { account, model } = call;
-      this.parts.metrics.add('holdfast_breaker_opened_total', { model });
-      this.parts.log.warn({ account, model }, 'breaker opened: runs of this lane wait');
+      const { breaker, faults } = this.#breakerOf(call);
+      const atMs = performance.now();
+      faults.met(subjectOf(call), atMs);
+      this.#faulted.set(call.callId, { by: call, atMs });
+      if (breaker.faulted(atMs, asCanary)) this.#tellOpened(call);
     },
     met: (by, failure, enteredAtMs) => {
       if (!isLaneFault(failure.class)) return;
@@ -249,6 +325,11 @@ export class OutageGate implements CallGate {
     },
     changed: () => this.#wake(),
   };
+
+  #tellOpened({ account, model }: GateCall): void {
+    this.parts.metrics.add('holdfast_breaker_opened_total', { model });
+    this.parts.log.warn({ account, model }, 'breaker opened: runs of this lane wait');
+  }
 
   #shut(call: GateCall): ShutLane | null {
     const latch = this.#latches.on(call);
@@ -273,13 +354,14 @@ export class OutageGate implements CallGate {
     return ramp === undefined || ramp.isOver ? null : ramp;
   }
 
-  #breakerOf({ account, model }: ModelLane) {
+  #breakerOf({ account, model }: ModelLane): BreakingLane {
     const lane = { account, model };
     const key = laneKey(lane);
     const known = this.#breakers.get(key);
     if (known !== undefined) return known;
     const { policy } = this.parts;
-    const made = { lane, breaker: new LaneBreaker(policy, policy) };
+    const breaker = new LaneBreaker(policy, policy);
+    const made = { lane, breaker, faults: new LaneFaults(policy.rememberMs) };
     this.#breakers.set(key, made);
     return made;
   }
@@ -307,6 +389,9 @@ export class OutageGate implements CallGate {
     void task.finally(() => this.#tasks.delete(task));
   }
 }
+
+/** What was asked, over all its tries. */
+const subjectOf = ({ runId, step, item }: GateCall) => `${runId} ${step} ${item}`;
 
 const shutBy = (latch: Latch): ShutLane => ({
   ...{ account: latch.account, model: latch.model },

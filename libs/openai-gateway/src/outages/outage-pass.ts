@@ -7,8 +7,8 @@ import type { Ramp } from './ramp.js';
 
 /** Told what becomes of the calls that have entered. */
 export interface PassEars {
-  /** OpenAI has answered as it should. */
-  worked(call: GateCall): void;
+  /** OpenAI has answered as it should, a call that set out at that time (monotonic). */
+  worked(call: GateCall, enteredAtMs: number): void;
   faulted(call: GateCall, asCanary: boolean): void;
   /** A fault of its lane, by a call that set out at that time (monotonic). */
   met(call: GateCall, failure: CallFailure, enteredAtMs: number): void;
@@ -34,7 +34,7 @@ export class OutagePass implements CallPass {
 
   answered(exchange: Exchange): void {
     if (!isAnAnswer(exchange)) return;
-    this.ears.worked(this.call);
+    this.ears.worked(this.call, this.enteredAtMs);
     for (const ramp of this.ramps) ramp.answered(performance.now());
     this.ears.changed();
   }
