@@ -61,6 +61,7 @@ const refuse = (status: number, code: string | null = null) =>
   always({ kind: 'status', status, code });
 /** For a poll: ask again. */
 const unready: Fault = { kind: 'status', status: 500 };
+const probeNow = () => fixture.database.query('UPDATE processor.latches SET probe_at = now()');
 const kinds = () => facts.map(({ kind }) => kind);
 
 describe('a lane fault', () => {
@@ -173,6 +174,35 @@ describe('a latch', () => {
     expect(facts.at(-1)).toMatchObject({ kind: 'released', releasedBy: 'probe' });
     expect(sent() - before).toBeLessThanOrEqual(2);
     await until('all know', () => processors.every((each) => each.latches().length === 0));
+  });
+
+  it('keeps its probe for whoever has a call to send, wherever that is', async () => {
+    refuse(429, 'insufficient_quota');
+    const [idle, busy] = [await processor(), await processor()];
+    await call(idle);
+    fixture.simulator.clearFaults();
+    await probeNow();
+    await until('both know', () => [idle, busy].every((each) => each.room().inAll === 1));
+    const { rows } = await fixture.database.query('SELECT probes FROM processor.latches');
+    expect(rows).toEqual([{ probes: 0 }]);
+    expect(await call(busy)).toMatchObject({ kind: 'completed' });
+    await until('it is released', () => kinds().includes('released'));
+  });
+
+  it('has its probe back where the call that took it did not leave', async () => {
+    refuse(401);
+    const [one, other] = [await processor(), await processor()];
+    await call(one);
+    fixture.simulator.clearFaults();
+    await probeNow();
+    await until('both know', () => [one, other].every((each) => each.room().inAll === 1));
+    const owner = anOwner();
+    owner.loseLease();
+    const before = sent();
+    expect(await one.callModel(aRequest(), owner)).toEqual({ kind: 'not_owner' });
+    await until('the other may', () => other.room().inAll === 1);
+    expect(await call(other)).toMatchObject({ kind: 'completed' });
+    expect(sent()).toBe(before + 1);
   });
 
   it('stays where its probe fails, and says nothing more of it', async () => {

@@ -6,6 +6,8 @@
  *      between is refused by OpenAI, and finds the latch.
  * (N2) What was learned after a read was sent is not undone by the read's answer.
  * (N3) A call that set out before its lane was released sets no latch: its news is old.
+ * (N4) A probe is taken by a call that is ready to leave, and is due again for the fleet where that call does not leave after all: no
+ *      process keeps one that it has no use for.
  */
 import type { Metrics } from '#libs/metrics';
 import type { FieldLog } from '#libs/process';
@@ -20,7 +22,7 @@ export interface KnownLatchesParts {
   /** Monotonic. */
   readonly nowMs: () => number;
   readonly onReleased: (lane: Lane) => void;
-  /** A lane was shut, or may be probed. */
+  /** A lane was shut, or its probe is due. */
   readonly onChanged: () => void;
 }
 
@@ -33,8 +35,8 @@ export class KnownLatches {
   readonly #held = new Map<string, Known>();
   readonly #releasedAtMs = new Map<string, number>();
   readonly #settings = new Map<string, Promise<void>>();
-  /** Latch id → until when this process may let one call through. */
-  readonly #probes = new Map<string, number>();
+  /** Latches whose probe is due, and has not been asked for since that was read. */
+  #due = new Set<string>();
 
   constructor(private readonly parts: KnownLatchesParts) {}
 
@@ -51,21 +53,31 @@ export class KnownLatches {
     return known?.latch ?? null;
   }
 
-  /** Whether one call may go through, to see. */
-  mayProbe({ latchId }: Latch): boolean {
-    return (this.#probes.get(latchId) ?? -Infinity) > this.parts.nowMs();
+  /** Whether one call of the fleet may go through, to see. */
+  isProbeDue({ latchId }: Latch): boolean {
+    return this.#due.has(latchId);
   }
 
-  /** The call that asks is the probe. */
-  takeProbe(latch: Latch): boolean {
-    const may = this.mayProbe(latch);
-    this.#probes.delete(latch.latchId);
-    return may;
+  /** The latch as it is when the call that asks is its probe; null: it is not (N4). */
+  async takeProbe(latch: Latch): Promise<Latch | null> {
+    const { store, policy, log } = this.parts;
+    const { latchId } = latch;
+    if (!this.#due.delete(latchId)) return null;
+    const nextInMs = probeDelayMs({ ...latch, probes: latch.probes + 1 }, policy);
+    try {
+      const probes = await store.takeProbe(latchId, nextInMs);
+      if (probes === null) return null;
+      log.info({ ...fieldsOf(latch) }, 'one call goes through, to see whether the lane is mended');
+      return { ...latch, probes };
+    } catch (error) {
+      log.warn({ error, latchId }, 'a probe could not be taken; it is due again');
+      return null;
+    }
   }
 
-  /** The probe did not leave: another call may be it. */
-  giveProbeBack({ latchId }: Latch, untilMs: number): void {
-    if (this.#isHeld(latchId)) this.#probes.set(latchId, untilMs);
+  /** The call that took the probe did not leave: another one may be it, at once. */
+  async giveProbeBack({ latchId, probes }: Latch): Promise<void> {
+    if (await this.parts.store.giveProbeBack(latchId, probes)) this.#setDue(latchId);
   }
 
   /**
@@ -123,27 +135,20 @@ export class KnownLatches {
       const releasedAtMs = this.#releasedAtMs.get(laneKey(latch)) ?? -Infinity;
       if (releasedAtMs < askedAtMs) this.#learn(latch); // (N2)
     }
-    for (const latch of held) if (latch.isProbeDue) await this.#fetchProbe(latch);
+    this.#due = new Set(held.flatMap(({ latchId, isProbeDue }) => (isProbeDue ? [latchId] : [])));
+    if (this.#due.size > 0) this.parts.onChanged();
   }
 
-  async #fetchProbe(latch: Latch): Promise<void> {
-    const { store, policy, nowMs, log, onChanged } = this.parts;
-    const nextInMs = probeDelayMs({ ...latch, probes: latch.probes + 1 }, policy);
-    const askedAtMs = nowMs();
-    if (!(await store.takeProbe(latch.latchId, nextInMs)) || !this.#isHeld(latch.latchId)) return;
-    this.#probes.set(latch.latchId, askedAtMs + nextInMs);
-    log.info({ ...fieldsOf(latch) }, 'one call may go through, to see whether the lane is mended');
-    onChanged();
-  }
-
-  #isHeld(id: string): boolean {
-    return this.held.some(({ latchId }) => latchId === id);
+  #setDue(latchId: string): void {
+    this.#due.add(latchId);
+    this.parts.onChanged();
   }
 
   #learn(latch: Latch): void {
     const key = laneKey(latch);
-    const isNew = this.#held.get(key)?.latch.latchId !== latch.latchId;
-    const sinceMs = isNew ? this.parts.nowMs() : this.#held.get(key)!.sinceMs;
+    const known = this.#held.get(key);
+    const isNew = known?.latch.latchId !== latch.latchId;
+    const sinceMs = isNew ? this.parts.nowMs() : known.sinceMs;
     this.#held.set(key, { latch, sinceMs });
     if (isNew) this.parts.onChanged();
   }
@@ -152,7 +157,7 @@ export class KnownLatches {
     const key = laneKey(latch);
     if (this.#held.get(key)?.latch.latchId !== latch.latchId) return;
     this.#held.delete(key);
-    this.#probes.delete(latch.latchId);
+    this.#due.delete(latch.latchId);
     this.#releasedAtMs.set(key, this.parts.nowMs());
     this.parts.onReleased(latch);
   }

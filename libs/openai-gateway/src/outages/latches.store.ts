@@ -3,7 +3,8 @@
  *
  * (S1) One latch per lane is held at a time, by a unique index: whoever is first sets it, the others find his.
  * (S2) What is told of a latch commits with it: one fact when it is set, one when it is released.
- * (S3) A probe is taken by moving its time on: one process has it, and for no longer than until the next one is due.
+ * (S3) A probe is taken by moving its time on: one process has it, and for no longer than until the next one is due. It is given
+ *      back only while it is the newest.
  */
 import { statement, uuidv7, type Database, type Tx } from '#libs/postgres';
 import type { CallFailure } from '../model-call.js';
@@ -62,9 +63,15 @@ export class LatchesStore {
     return rows;
   }
 
-  /** False: another process has the probe (S3). */
-  async takeProbe(latchId: string, nextInMs: number): Promise<boolean> {
-    const { rowCount } = await this.database.query(TAKE_PROBE, [latchId, nextInMs]);
+  /** The number of the probe; null: another process has it (S3). */
+  async takeProbe(latchId: string, nextInMs: number): Promise<number | null> {
+    const taken = await this.database.query<Pick<Latch, 'probes'>>(TAKE_PROBE, [latchId, nextInMs]);
+    return taken.rows[0]?.probes ?? null;
+  }
+
+  /** False: it is not the newest any more (S3). */
+  async giveProbeBack(latchId: string, probe: number): Promise<boolean> {
+    const { rowCount } = await this.database.query(GIVE_PROBE_BACK, [latchId, probe]);
     return rowCount > 0;
   }
 
@@ -113,7 +120,14 @@ const TAKE_PROBE = statement(
   'gateway.latches.take_probe',
   `UPDATE processor.latches
    SET probes = probes + 1, probe_at = now() + make_interval(secs => $2::float8 / 1000)
-   WHERE latch_id = $1::uuid AND released_at IS NULL AND probe_at <= now()`,
+   WHERE latch_id = $1::uuid AND released_at IS NULL AND probe_at <= now()
+   RETURNING probes`,
+);
+
+const GIVE_PROBE_BACK = statement(
+  'gateway.latches.give_probe_back',
+  `UPDATE processor.latches SET probes = probes - 1, probe_at = now()
+   WHERE latch_id = $1::uuid AND released_at IS NULL AND probes = $2::int`,
 );
 
 const RELEASE = statement(

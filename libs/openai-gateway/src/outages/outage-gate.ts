@@ -126,11 +126,7 @@ export class OutageGate implements CallGate {
 
   tryEnter(call: GateCall): CallPass | null {
     const nowMs = performance.now();
-    const latch = this.#latches.on(call);
-    if (latch !== null) {
-      if (!this.#latches.takeProbe(latch)) return null; // (O1)
-      return new OutagePass(call, nowMs, [], latch, this.#ears);
-    }
+    if (this.#latches.on(call) !== null) return null; // (O1)
     const { breaker } = this.#breakerOf(call);
     const account = this.#rampOf(call.account);
     if (account !== null && account.room(nowMs) === 0) return null;
@@ -144,7 +140,7 @@ export class OutageGate implements CallGate {
   async enter(call: GateCall, signal: AbortSignal): Promise<Entrance> {
     const givenUpAtMs = performance.now() + this.parts.policy.turnMs;
     for (;;) {
-      const pass = this.tryEnter(call);
+      const pass = this.tryEnter(call) ?? (await this.#probe(call));
       if (pass !== null) return { kind: 'entered', pass };
       const shut = this.#shut(call);
       if (shut !== null) return parkedBy(shut);
@@ -153,6 +149,13 @@ export class OutageGate implements CallGate {
       await this.#change(Math.min(leftMs, this.parts.policy.stepMs), signal);
       if (signal.aborted || this.#stopping.signal.aborted) return { kind: 'aborted' };
     }
+  }
+
+  /** (O1) */
+  async #probe(call: GateCall): Promise<CallPass | null> {
+    const latch = this.#latches.on(call);
+    const taken = latch === null ? null : await this.#latches.takeProbe(latch);
+    return taken && new OutagePass(call, performance.now(), [], taken, this.#ears);
   }
 
   /** What its owner is told (O3, O5). The signal ends the waiting. */
@@ -235,7 +238,7 @@ export class OutageGate implements CallGate {
       if (lane.account === account) limit(byModel, lane.model, breaker.room(nowMs));
     let inAll = this.#rampOf(account)?.room(nowMs) ?? Infinity;
     for (const latch of this.#latches.held.filter((each) => each.account === account)) {
-      const room = this.#latches.mayProbe(latch) ? 1 : 0;
+      const room = this.#latches.isProbeDue(latch) ? 1 : 0;
       if (latch.model === null) inAll = Math.min(inAll, room);
       else byModel.set(latch.model, room);
     }
@@ -320,8 +323,7 @@ export class OutageGate implements CallGate {
     probed: (latch, end) => {
       if (end === 'worked')
         this.#inBackground(this.release(latch.latchId, 'probe').then(() => undefined));
-      if (end === 'not_sent')
-        this.#latches.giveProbeBack(latch, performance.now() + this.parts.policy.turnMs);
+      if (end === 'not_sent') this.#inBackground(this.#latches.giveProbeBack(latch));
     },
     changed: () => this.#wake(),
   };
