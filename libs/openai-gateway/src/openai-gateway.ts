@@ -39,7 +39,12 @@ import type { CallOwner, ModelCallOutcome, ModelCallRequest } from './model-call
 import type { OpenAiEndpoint } from './openai/openai-endpoint.js';
 import type { OpenAiHealth } from './openai/openai-health.js';
 import { readWebhook, type WebhookHeaders, type WebhookReading } from './openai/read-webhook.js';
-import { roomOver, waitedForOver, type ModelRoutes } from './outages/lanes-over-accounts.js';
+import {
+  limitsOver,
+  roomOver,
+  waitedForOver,
+  type ModelRoutes,
+} from './outages/lanes-over-accounts.js';
 import { OutageGate, type LaneRoom, type ShutLane } from './outages/outage-gate.js';
 import { defaultOutagePolicy } from './outages/outage-policy.js';
 import type { Latch } from './outages/latch.js';
@@ -128,7 +133,9 @@ export class OpenAiGateway {
 
   /** What a claim may count on, so that no run holds a slot only to wait. */
   rooms(): readonly Room[] {
-    return this.#limits.rooms();
+    const pools = this.#limits.rooms();
+    if (!this.#accounts.hasSeveral) return pools;
+    return limitsOver(this.#routes(), (account) => this.#outages.room(account), pools);
   }
 
   /** Calls of this process that wait for their turn, and that are on their way, by model pool. */

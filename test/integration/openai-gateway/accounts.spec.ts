@@ -64,6 +64,18 @@ describe('what one account turns away for good goes on with the next', () => {
     expect(asked(request, spare, 'retrieve')).toBeGreaterThan(0);
   });
 
+  it('a limit of the day, for those too that only hear of it: and claims go by the next one’s room', async () => {
+    const fault = refusal(429, 'rate_limit_exceeded', { 'retry-after': '7200' });
+    fixture.simulator.addFaults([{ fault, times: 'always' }]);
+    const processor = gateway();
+    const requests = [aRequest(), aRequest(), aRequest()];
+    for (const request of requests)
+      expect(await processor.callModel(request, anOwner())).toMatchObject({ kind: 'completed' });
+    const atFirst = requests.map((request) => asked(request, fixture.simulator));
+    expect(atFirst.reduce((sum, each) => sum + each)).toBeLessThanOrEqual(1);
+    expect(processor.rooms()).toMatchObject([{ account: 'spare', heldForMs: 0 }]);
+  });
+
   it('nobody listens', async () => {
     const { outcome, row } = await callWith(null, { baseUrl: 'http://127.0.0.1:1/v1' });
     expect(outcome).toMatchObject({ kind: 'completed' });

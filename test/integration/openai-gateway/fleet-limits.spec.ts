@@ -251,7 +251,7 @@ describe('what OpenAI says to one process', () => {
     pass.leave({ kind: 'left' });
     const heldAtMs = performance.now();
     await sleep(600); // a share lasts so long
-    expect(one.rooms()[0]).toMatchObject({ isHeld: true });
+    expect(one.rooms()[0]?.heldForMs).toBeGreaterThan(0);
     for (const gate of [one, two]) (await enter(gate, aCall(pool))).leave(completed);
     expect(performance.now() - heldAtMs).toBeGreaterThan(1_400);
   });

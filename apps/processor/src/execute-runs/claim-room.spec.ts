@@ -1,7 +1,9 @@
+import type { Room } from '#libs/openai-gateway';
 import { claimRoom, freeSlots, guestSlotsOf } from './claim-room.js';
 
 const run = (tenant: string, model = 'gpt-5.2') => ({ tenant, model });
-const open = { models: ['gpt-5.2', 'gpt-5.2-mini'], isHeld: false, calls: 5, runs: 8 };
+const pool = { account: 'default', models: ['gpt-5.2', 'gpt-5.2-mini'], heldForMs: 0 };
+const open = { ...pool, calls: 5, runs: 8 };
 
 describe('the room of a claim', () => {
   it('is as many runs as can call soon, less those whose calls are still to come', () => {
@@ -11,12 +13,22 @@ describe('the room of a claim', () => {
   });
 
   it('is none at all while OpenAI may not be called, and has no end where there is no limit', () => {
-    const held = { ...open, isHeld: true };
-    const endless = { models: ['o9'], isHeld: false, calls: Infinity, runs: Infinity };
+    const held = { ...open, heldForMs: 1 };
+    const endless = { ...pool, models: ['o9'], calls: Infinity, runs: Infinity };
     expect([...claimRoom([], false, [held, endless]).runsByModel]).toEqual([
       ['gpt-5.2', -1],
       ['gpt-5.2-mini', -1],
     ]);
+  });
+
+  it('is that of the tier with the most of it, where a model has several: a run may be for any of them', () => {
+    const [held, endless] = [
+      { ...open, heldForMs: 1 },
+      { ...open, calls: Infinity, runs: Infinity },
+    ];
+    const roomOf = (...rooms: Room[]) => claimRoom([], false, rooms).runsByModel.get('gpt-5.2');
+    expect([roomOf(held, open), roomOf(open, held), roomOf(held, held)]).toEqual([5, 5, -1]);
+    expect([roomOf(endless, open), roomOf(open, endless)]).toEqual([undefined, undefined]);
   });
 
   it('tells whose runs are in hand', () => {

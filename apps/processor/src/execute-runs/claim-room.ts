@@ -28,16 +28,19 @@ export function claimRoom(
   const runsByModel = new Map<string, number>();
   for (const room of rooms) {
     const runs = runsFor(room, inHand.filter(({ model }) => room.models.includes(model)).length);
-    if (Number.isFinite(runs)) for (const model of room.models) runsByModel.set(model, runs);
+    // Several tiers of one model: which one a run asks for is not known before it is claimed.
+    for (const model of room.models)
+      runsByModel.set(model, Math.max(runs, runsByModel.get(model) ?? -1));
   }
+  const limited = [...runsByModel].filter(([, runs]) => Number.isFinite(runs));
   return {
     tenantsInHand: [...new Set(inHand.map(({ tenant }) => tenant))],
     guestsOnly,
-    runsByModel,
+    runsByModel: new Map(limited),
   };
 }
 
 /** A run that was claimed may not have come to its call yet: it counts as well. */
-function runsFor({ isHeld, calls, runs }: Room, inHand: number): number {
-  return isHeld ? -1 : Math.max(0, Math.min(calls, runs - inHand));
+function runsFor({ heldForMs, calls, runs }: Room, inHand: number): number {
+  return heldForMs > 0 ? -1 : Math.max(0, Math.min(calls, runs - inHand));
 }

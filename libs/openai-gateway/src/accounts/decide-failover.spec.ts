@@ -1,5 +1,5 @@
 import { failureClasses } from '#libs/domain';
-import { LONG_WAIT_MS, mayFailOver } from './decide-failover.js';
+import { LONG_WAIT_MS, mayFailOver, mayGoElsewhere } from './decide-failover.js';
 
 const failed = (failureClass: (typeof failureClasses)[number], changes = {}) => ({
   ...{ class: failureClass, paid: 'no' as const, retryAfterMs: null, ...changes },
@@ -13,6 +13,16 @@ it('goes to the next account where this one cannot take the call, and another ma
 it('goes there for a limit of the day, not for one of the minute', () => {
   expect(mayFailOver(failed('throttled', { retryAfterMs: LONG_WAIT_MS }))).toBe(true);
   expect(mayFailOver(failed('throttled', { retryAfterMs: LONG_WAIT_MS - 1 }))).toBe(false);
+});
+
+it('goes there where it may not leave for long, not where it has to wait a little', () => {
+  const parked = { kind: 'parked', because: 'busy' } as const;
+  const goes = (reason: 'outage' | 'throttled', untilMs: number | null) =>
+    mayGoElsewhere({ ...parked, reason, untilMs }, 1_000);
+  expect([goes('outage', null), goes('outage', 1_001)]).toEqual([true, true]);
+  expect(goes('throttled', 1_000 + LONG_WAIT_MS)).toBe(true);
+  expect([goes('throttled', LONG_WAIT_MS), goes('throttled', null)]).toEqual([false, false]);
+  expect(mayGoElsewhere({ kind: 'aborted' }, 0)).toBe(false);
 });
 
 it.each(['maybe', 'yes'] as const)('never goes there where it was paid: %s', (paid) => {

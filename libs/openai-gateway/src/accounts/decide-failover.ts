@@ -3,6 +3,7 @@
  * account may well take: never where the outcome is unknown, or where it may have been paid.
  */
 import type { FailureClass } from '#libs/domain';
+import type { Entrance } from '../gate/call-gate.js';
 import type { CallFailure } from '../model-call.js';
 
 /** Shorter waits are waited: the limits of the first account come back sooner than a change of account is worth. */
@@ -18,6 +19,13 @@ const goesElsewhere: Readonly<Partial<Record<FailureClass, (failure: FailedOver)
 };
 
 type FailedOver = Pick<CallFailure, 'class' | 'paid' | 'retryAfterMs'>;
+
+/** A call that may not leave: its lane is shut, or held for longer than is waited. Nothing of it was sent. */
+export function mayGoElsewhere(entrance: Exclude<Entrance, { kind: 'entered' }>, nowMs: number) {
+  if (entrance.kind !== 'parked') return false;
+  const { reason, untilMs } = entrance;
+  return reason === 'outage' || (untilMs !== null && untilMs - nowMs >= LONG_WAIT_MS);
+}
 
 export function mayFailOver(failure: FailedOver): boolean {
   return failure.paid === 'no' && (goesElsewhere[failure.class]?.(failure) ?? false);

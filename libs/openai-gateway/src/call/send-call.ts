@@ -6,7 +6,7 @@
  * (S2) The owner's signal does not end a request that is on its way: what comes back is written down, for the next owner.
  */
 import { pauseAt } from '#libs/pause-points';
-import { mayFailOver } from '../accounts/decide-failover.js';
+import { mayFailOver, mayGoElsewhere } from '../accounts/decide-failover.js';
 import type { CallFact } from '../classify/call-fact.js';
 import type { Sending } from '../ledger/call-ledger.store.js';
 import type { CallFailure } from '../model-call.js';
@@ -34,9 +34,8 @@ export async function sendCall(
   if (wanted.from === 'unknown')
     await pause(timing.resendPauseMs * (wanted.attempt - 1) * (1 + Math.random()), owner.signal);
   const shut = await passage.enter(owner.signal);
-  const isLatched = shut?.kind === 'parked' && shut.reason === 'outage';
-  if (isLatched && wanted.from === 'planned' && (await rerouteCall(call, null, before)))
-    return lookAgain;
+  const goesOn = shut !== null && wanted.from === 'planned' && mayGoElsewhere(shut, Date.now());
+  if (goesOn && (await rerouteCall(call, null, before))) return lookAgain;
   const reason = call.reasonNotToSend() ?? shut;
   if (reason !== null) return reason;
   const anchor = wanted.anchor ?? (await call.takeAnchor());

@@ -35,9 +35,10 @@ export interface PoolParts {
 
 /** What a claim may count on. */
 export interface Room {
+  readonly account: string;
   readonly models: readonly string[];
-  /** OpenAI has asked not to be called. */
-  readonly isHeld: boolean;
+  /** OpenAI has asked not to be called, for so long; 0: it has not. */
+  readonly heldForMs: number;
   /** Calls that may come now without waiting for more than about two seconds. */
   readonly calls: number;
   /** Runs that keep it busy so, those whose calls are on their way included. */
@@ -108,8 +109,9 @@ export class LimitedPool {
     const freeSlots = Math.max(0, slotsOfFleet / holders - this.#inUse);
     const ahead = Math.ceil(Math.min(callsPerSecond * ROOM_SECONDS, freeSlots)) + ROOM_AT_LEAST;
     return {
+      account: this.limits.account,
       models: [...this.#models],
-      isHeld: this.#share.heldMs > 0,
+      heldForMs: Math.max(0, this.#share.heldMs),
       calls: Math.max(0, ahead - this.#waiting.size),
       runs: this.#inUse + ahead,
     };
