@@ -64,8 +64,8 @@ export class ConnectionsModule {
             metrics,
             limits: settings.openaiLimits,
             ...settings.money,
-            ...(settings.webhookSecret !== null && {
-              webhooks: { secret: settings.webhookSecret, graceMs: settings.webhookGraceMs },
+            ...(settings.webhookSecrets.size > 0 && {
+              webhooks: { secrets: settings.webhookSecrets, graceMs: settings.webhookGraceMs },
             }),
             ...(settings.conversations !== 'off' && { anchors: { for: settings.conversations } }),
           }),

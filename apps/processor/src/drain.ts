@@ -66,7 +66,7 @@ export class Drain
     this.keeper.start();
     this.slots.start();
     this.rescuer.start();
-    if (this.settings.webhookSecret !== null) this.webhooks.start();
+    if (this.settings.webhookSecrets.size > 0) this.webhooks.start();
     this.leftovers.start();
     this.sweeper.start();
     const announce = async () => {

@@ -7,6 +7,7 @@ import {
   type Capability,
 } from '#libs/openai-gateway';
 import type { SettingReader } from '#libs/process';
+import { isSigningSecret } from '#libs/webhooks';
 
 export interface OpenAiAccounts {
   /** Of the account `default`. */
@@ -21,6 +22,7 @@ const ACCOUNTS = 'PROCESSOR_OPENAI_ACCOUNTS';
 const KEYS = 'PROCESSOR_OPENAI_KEYS';
 const LACKS = 'PROCESSOR_OPENAI_LACKS';
 const ROUTES = 'PROCESSOR_OPENAI_ROUTES';
+const WEBHOOK_SECRETS = 'PROCESSOR_OPENAI_WEBHOOK_SECRETS';
 
 export function openAiAccounts(read: SettingReader): OpenAiAccounts {
   const urls = read.named(ACCOUNTS, 'name=https://host/v1', isEndpoint);
@@ -50,6 +52,22 @@ export function openAiAccounts(read: SettingReader): OpenAiAccounts {
     }),
     routes: new Map([...routes].map(([model, route]) => [model, route.split('+')])),
   };
+}
+
+/** By account; one each, or nobody could tell whose webhook it is. */
+export function webhookSecrets(
+  read: SettingReader,
+  { accounts }: OpenAiAccounts,
+): ReadonlyMap<string, string> {
+  const own = read.signingSecret('OPENAI_WEBHOOK_SECRET');
+  const others = read.named(WEBHOOK_SECRETS, 'name=whsec_…', isSigningSecret);
+  const strange = [...others.keys()].filter((name) => !accounts.some((each) => each.name === name));
+  if (strange.length > 0)
+    read.refuse(WEBHOOK_SECRETS, `names what is no further account: ${strange.join(', ')}`);
+  const all = new Map([...(own === null ? [] : [[DEFAULT_ACCOUNT, own] as const]), ...others]);
+  if (new Set(all.values()).size < all.size)
+    read.refuse(WEBHOOK_SECRETS, 'has one secret for two accounts');
+  return all;
 }
 
 function refuseUnpaired(

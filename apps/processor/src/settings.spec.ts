@@ -41,6 +41,21 @@ describe('accounts with OpenAI', () => {
     });
   });
 
+  it('sign their webhooks each with a secret of its own', () => {
+    const other = `whsec_${Buffer.alloc(24, 7).toString('base64')}`;
+    const settings = parsed({
+      PROCESSOR_OPENAI_ACCOUNTS: 'spare=https://spare.test/v1',
+      ...{ PROCESSOR_OPENAI_KEYS: 'spare=sk-1', OPENAI_WEBHOOK_SECRET: secret },
+      PROCESSOR_OPENAI_WEBHOOK_SECRETS: `spare=${other}`,
+    });
+    const webhookSecrets = new Map([
+      ['default', secret],
+      ['spare', other],
+    ]);
+    expect(settings).toMatchObject({ webhookSecrets });
+    expect(parsed({})).toMatchObject({ webhookSecrets: new Map() });
+  });
+
   it('are "default" alone where nothing is set', () => {
     expect(parsed({})).toMatchObject({ openai: { lacks: [], accounts: [], routes: new Map() } });
   });
@@ -53,6 +68,20 @@ describe('accounts with OpenAI', () => {
     ['that lack what nobody knows', { PROCESSOR_OPENAI_LACKS: 'default=batch' }, 'must be name='],
     ['that lack and are not set', { PROCESSOR_OPENAI_LACKS: 'spare=webhooks' }, 'is not set'],
     ['on a route and not set', { PROCESSOR_OPENAI_ROUTES: 'gpt-5.2=default+spare' }, 'spare'],
+    [
+      'that are not set and sign webhooks',
+      { PROCESSOR_OPENAI_WEBHOOK_SECRETS: `spare=${secret}` },
+      'no further account: spare',
+    ],
+    [
+      'that sign webhooks with the secret of another',
+      {
+        PROCESSOR_OPENAI_ACCOUNTS: 'spare=https://s.test/v1',
+        ...{ PROCESSOR_OPENAI_KEYS: 'spare=sk-1', OPENAI_WEBHOOK_SECRET: secret },
+        PROCESSOR_OPENAI_WEBHOOK_SECRETS: `spare=${secret}`,
+      },
+      'one secret for two accounts',
+    ],
     ['twice on a route', { PROCESSOR_OPENAI_ROUTES: 'gpt-5.2=default+default' }, 'twice'],
   ])('%s are refused, and no key is shown', (_what, env, reason) => {
     const problems = parsed(env);

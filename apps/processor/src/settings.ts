@@ -10,7 +10,7 @@ import {
   type ParsedSettings,
   type RetentionSettings,
 } from '#libs/process';
-import { openAiAccounts, type OpenAiAccounts } from './openai-accounts.js';
+import { openAiAccounts, webhookSecrets, type OpenAiAccounts } from './openai-accounts.js';
 import { isSigningSecret, type WebhookTarget } from '#libs/webhooks';
 import { moneySettings, type MoneySettings } from './money-settings.js';
 
@@ -32,8 +32,11 @@ export interface ProcessorSettings {
   readonly openaiApiKey: string;
   /** By `PROCESSOR_OPENAI_*`. */
   readonly openai: OpenAiAccounts;
-  /** `OPENAI_WEBHOOK_SECRET`: what OpenAI signs its webhooks with. Default: none; the route is off, and nothing waits for them. */
-  readonly webhookSecret: string | null;
+  /**
+   * By account, what OpenAI signs its webhooks with: `OPENAI_WEBHOOK_SECRET` is that of `default`, `PROCESSOR_OPENAI_WEBHOOK_SECRETS`,
+   * `name=whsec_…`, has those of the others. Default: none; the route is off, and nothing waits for them.
+   */
+  readonly webhookSecrets: ReadonlyMap<string, string>;
   /** `PROCESSOR_WEBHOOK_GRACE_MS`: how long past its time limit an unknown call waits for its webhook, default 2 min. */
   readonly webhookGraceMs: number;
   /** `PROCESSOR_OPENAI_LIMITS`: what the fleet may ask of which models, as JSON. Default: what OpenAI's headers say. */
@@ -77,6 +80,7 @@ const KIB = 1024;
 
 export function parseSettings(env: Environment): ParsedSettings<ProcessorSettings> {
   const read = new SettingReader(env);
+  const openai = openAiAccounts(read);
   return read.result<ProcessorSettings>({
     ...databaseSettings(read),
     kafkaBrokers: read.brokers('KAFKA_BROKERS'),
@@ -85,8 +89,8 @@ export function parseSettings(env: Environment): ParsedSettings<ProcessorSetting
     port: read.wholeNumber('PROCESSOR_PORT', { fallback: 3001, min: 0, max: 65_535 }),
     openaiBaseUrl: read.httpUrl('OPENAI_BASE_URL'),
     openaiApiKey: read.secret('OPENAI_API_KEY'),
-    openai: openAiAccounts(read),
-    webhookSecret: read.signingSecret('OPENAI_WEBHOOK_SECRET'),
+    openai,
+    webhookSecrets: webhookSecrets(read, openai),
     webhookGraceMs: read.wholeNumber('PROCESSOR_WEBHOOK_GRACE_MS', {
       fallback: 120_000,
       min: 1_000,

@@ -44,8 +44,8 @@ export interface GatewayOptions {
 }
 
 export interface WebhookOptions {
-  /** As OpenAI shows it once, when the endpoint is made: `whsec_…`. */
-  readonly secret: string;
+  /** By account, as OpenAI shows it once, when the endpoint is made: `whsec_…`. Accounts without one are not listened to. */
+  readonly secrets: ReadonlyMap<string, string>;
   /** How long past a call's own time limit its webhook is waited for. */
   readonly graceMs: number;
 }

@@ -6,12 +6,11 @@
  * (U3) A call that has a response of another sending keeps it: the first that was accepted stays (call-ledger.store.ts, L3).
  * (U4) A call that somebody follows is left to him for a while. What nobody follows any more is fetched and booked.
  * (U5) Looking up is repeatable, and may happen in two processes at once: facts are written once.
- * (U6) Webhooks are those of the account `default`: the secret is its own.
+ * (U6) Each account signs with a secret of its own: its responses are fetched there.
  */
 import { validate as isUuid } from 'uuid';
 import type { Response } from 'openai/resources/responses/responses';
 import type { Database } from '#libs/postgres';
-import { DEFAULT_ACCOUNT } from './accounts/account.js';
 import type { Accounts } from './accounts/accounts.js';
 import { bookEnd } from './book-end.js';
 import type { GatewayTiming } from './gateway-options.js';
@@ -50,15 +49,16 @@ export type LookUp =
 
 /** @param isFirst whether nobody has looked for this webhook before (U4) */
 export async function lookUpResponse(
-  responseId: string,
+  told: { readonly responseId: string; readonly account: string },
   isFirst: boolean,
   parts: LookUpParts,
 ): Promise<LookUp> {
+  const { responseId } = told;
   const known = await callOfResponse(parts.database, responseId);
   if (known !== null && known.state !== 'accepted') return tellOf('known', known);
   if (known !== null && isFirst) return { kind: 'in_hand' };
   const timeoutMs = parts.timing.requestTimeoutMs;
-  const account = parts.accounts.of(known?.account ?? DEFAULT_ACCOUNT); // (U6)
+  const account = parts.accounts.of(known?.account ?? told.account); // (U6)
   const exchange = await account.endpoint.retrieve(responseId, { timeoutMs }); // (U1)
   if (exchange.kind === 'refused' && exchange.status === 404 && exchange.isOpenAis)
     return { kind: 'gone' };

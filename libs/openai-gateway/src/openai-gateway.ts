@@ -90,7 +90,8 @@ export class OpenAiGateway {
       metrics: this.#metrics,
       ...(options.maxConnections !== undefined && { maxConnections: options.maxConnections }),
     };
-    this.#accounts = new Accounts(all, routes, shared, (endpoint) => this.#anchorsOf(endpoint));
+    const anchorsOf = (endpoint: OpenAiEndpoint) => this.#anchorsOf(endpoint);
+    this.#accounts = new Accounts(all, routes, shared, anchorsOf, options.webhooks?.secrets);
   }
 
   /** Reads which lanes are shut, and follows that from then on; until then this process knows only of those that it shut itself. */
@@ -204,23 +205,24 @@ export class OpenAiGateway {
     return left.length;
   }
 
-  /** What came to the webhook route, once its signature holds; `off` where there is no secret to check it with. */
+  /** What came to the webhook route, once its signature holds; `off` where there are no secrets to check it with. */
   async readWebhook(
     body: string,
     headers: WebhookHeaders,
   ): Promise<WebhookReading | { readonly kind: 'off' }> {
     const { webhooks } = this.#options;
     if (webhooks === undefined) return { kind: 'off' };
-    return readWebhook(body, headers, webhooks.secret, Date.now());
+    return readWebhook(body, headers, webhooks.secrets, Date.now());
   }
 
   /**
    * Finds out whose response it is that a webhook told of, and writes down what became of its call.
    * @param isFirst whether nobody has looked for this webhook before: a call that is followed is then left to its owner
+   * @param account whose webhook it was
    * @throws only faults of our own, as `callModel`
    */
-  lookUp(responseId: string, isFirst: boolean): Promise<LookUp> {
-    return lookUpResponse(responseId, isFirst, {
+  lookUp(responseId: string, isFirst: boolean, account = DEFAULT_ACCOUNT): Promise<LookUp> {
+    return lookUpResponse({ responseId, account }, isFirst, {
       ...{ database: this.#options.database, ledger: this.#ledger, accounts: this.#accounts },
       ...{ prices: this.#prices, timing: this.#timing, told: this.#told },
     });

@@ -233,7 +233,8 @@ describe('an endpoint without background mode', () => {
 
   it('leaves a lost reply unknown at once, whatever the settings say of webhooks', async () => {
     const accounts = twoAccounts({ own: ['background'] });
-    const webhooks = { secret: `whsec_${Buffer.alloc(24).toString('base64')}`, graceMs: 60_000 };
+    const secrets = new Map([['default', `whsec_${Buffer.alloc(24).toString('base64')}`]]);
+    const webhooks = { secrets, graceMs: 60_000 };
     const { outcome } = await callWith({ kind: 'reset_after_charge' }, { accounts, webhooks });
     expect(outcome).toMatchObject({ failure: { class: 'outcome_unknown' } });
   });

@@ -21,7 +21,7 @@ const lost: Fault = { kind: 'reset_after_charge' };
 const listening = (graceMs = 60_000, pollMs = 20) =>
   fixture.gateway(
     { firstPollMs: pollMs, maxPollMs: pollMs },
-    { webhooks: { secret: 'whsec_c3BlY3NwZWNzcGVjc3BlYw==', graceMs } },
+    { webhooks: { secrets: new Map([['default', 'whsec_c3BlY3NwZWNzcGVjc3BlYw==']]), graceMs } },
   );
 const stateOf = async (request: ModelCallRequest) => (await fixture.rowOf(request)).state;
 

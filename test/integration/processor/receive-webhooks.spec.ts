@@ -20,10 +20,17 @@ import { freshDatabase, type FreshDatabase } from '../../support/stack.js';
 import { eventually } from '../../support/eventually.js';
 import { anOwner, aRequest } from '../../support/gateway.js';
 
-const secret = `whsec_${randomBytes(24).toString('base64')}`;
+const aSecret = () => `whsec_${randomBytes(24).toString('base64')}`;
+const [secret, secretOfSpare] = [aSecret(), aSecret()];
+const secrets = new Map([
+  ['default', secret],
+  ['spare', secretOfSpare],
+]);
 let fresh: FreshDatabase;
 let database: Database;
 let simulator: Simulator;
+/** OpenAI for another account. */
+let spare: Simulator;
 let on: Processor;
 let off: Processor;
 
@@ -31,18 +38,21 @@ beforeAll(async () => {
   fresh = await freshDatabase('migrated');
   database = new Database({ url: fresh.url, applicationName: 'receive-webhooks.spec' });
   simulator = await startSimulator({ latencyMs: 20 });
-  [on, off] = await Promise.all([openProcessor(secret), openProcessor(null)]);
+  spare = await startSimulator({ latencyMs: 20 });
+  [on, off] = await Promise.all([openProcessor(secrets), openProcessor(new Map())]);
   on.worker.start();
 });
 afterAll(async () => {
   await Promise.all([on?.close(), off?.close()]);
   await simulator?.close();
+  await spare?.close();
   await database?.close();
   await fresh?.drop();
 });
 beforeEach(() => {
   simulator.clearFaults();
   simulator.orderWebhooks(null);
+  spare.orderWebhooks(null);
 });
 
 interface Processor {
@@ -55,7 +65,10 @@ interface Processor {
 }
 
 /** Its part that has to do with webhooks, as its modules put it together. */
-async function openProcessor(webhookSecret: string | null, db = database): Promise<Processor> {
+async function openProcessor(
+  known: ReadonlyMap<string, string>,
+  db = database,
+): Promise<Processor> {
   const counted = new Map<string, number>();
   const lines: string[] = [];
   const note = (fields: object, text: string) =>
@@ -71,7 +84,9 @@ async function openProcessor(webhookSecret: string | null, db = database): Promi
   const gateway = new OpenAiGateway({
     ...{ database: db, baseUrl: simulator.baseUrl, apiKey: 'sk-spec', log },
     timing: { firstPollMs: 20, maxPollMs: 50, closeGraceMs: 100 },
-    ...(webhookSecret && { webhooks: { secret: webhookSecret, graceMs: 60_000 } }),
+    accounts: [{ name: 'spare', baseUrl: spare.baseUrl, apiKey: 'sk-spare' }],
+    routes: new Map([['gpt-5.4-mini', ['spare']]]),
+    ...(known.size > 0 && { webhooks: { secrets: known, graceMs: 60_000 } }),
   });
   const store = new WebhooksStore(db, 60_000);
   const worker = new WebhookWorker({ store, gateway, metrics, log });
@@ -255,7 +270,7 @@ describe('a delivery', () => {
 
   it('is sent again when it cannot be stored: 503', async () => {
     const closed = new Database({ url: fresh.url, applicationName: 'closed' });
-    const broken = await openProcessor(secret, closed);
+    const broken = await openProcessor(secrets, closed);
     await closed.close();
     expect(await deliver({ to: broken })).toMatchObject({
       status: 503,
@@ -304,6 +319,32 @@ describe('from the lost reply to the result', () => {
     const request = aLostReply();
     expect(await on.gateway.callModel(request, anOwner())).toMatchObject({ kind: 'completed' });
     expect(chargesOf(request)).toBe(1);
+  });
+
+  it('of another account, told of under its own secret: fetched there, and taken', async () => {
+    spare.orderWebhooks({ url: on.url, secret: secretOfSpare });
+    const request = aRequest({ model: 'gpt-5.4-mini' });
+    spare.addFaults([{ match: { runId: request.runId }, fault: { kind: 'reset_after_charge' } }]);
+    expect(await on.gateway.callModel(request, anOwner())).toMatchObject({ kind: 'completed' });
+    expect(spare.charges().byCallId[callIdOf(request)]).toBe(1);
+    const [sent] = spare.webhooks().slice(-1);
+    expect(await settled(sent!.webhookId)).toEqual({ outcome: 'booked', looks: 1 });
+    const fetched = spare.requests().filter(({ operation }) => operation === 'retrieve');
+    expect(fetched.length).toBeGreaterThan(0);
+  });
+
+  it('of another account, told of under the secret of the first: not found there, and waited on', async () => {
+    spare.orderWebhooks({ url: on.url, secret });
+    const request = aRequest({ model: 'gpt-5.4-mini' });
+    spare.addFaults([{ match: { runId: request.runId }, fault: { kind: 'reset_after_charge' } }]);
+    const owner = anOwner();
+    const before = spare.webhooks().length;
+    const outcome = on.gateway.callModel(request, owner);
+    const sent = await eventually('it was told', () => spare.webhooks()[before]);
+    expect(await settled(sent.webhookId)).toEqual({ outcome: 'gone', looks: 1 });
+    expect(await ledgerRow(request)).toMatchObject({ state: 'unknown', account: 'spare' });
+    owner.stop();
+    expect(await outcome).toEqual({ kind: 'aborted' });
   });
 
   it('told of by somebody who does not have the secret: waited on', async () => {

@@ -5,7 +5,7 @@
 import type { OpenAiGateway, WebhookHeaders } from '#libs/openai-gateway';
 import type { Metrics } from '#libs/metrics';
 import type { FieldLog } from '#libs/process';
-import type { WebhooksStore } from './webhooks.store.js';
+import type { ToldEnd, WebhooksStore } from './webhooks.store.js';
 
 export type Receipt =
   /** `ignored`: OpenAI's own, about nothing that concerns us. */
@@ -46,15 +46,15 @@ export class ReceiveWebhooks {
       case 'other':
         return this.told('ignored', { webhookId: read.webhookId });
       case 'response_ended': {
-        const { webhookId, responseId, type } = read;
-        return this.told(await this.store(webhookId, responseId), { webhookId, responseId, type });
+        const { kind: _, ...about } = read;
+        return this.told(await this.store(read), about);
       }
     }
   }
 
-  private async store(webhookId: string, responseId: string): Promise<Receipt> {
+  private async store(webhook: ToldEnd): Promise<Receipt> {
     try {
-      if (!(await this.parts.store.put(webhookId, responseId))) return 'repeated';
+      if (!(await this.parts.store.put(webhook))) return 'repeated';
     } catch (error) {
       this.parts.log.warn({ error }, 'a webhook could not be stored; OpenAI sends it again');
       return 'not_stored';

@@ -19,7 +19,7 @@ const problems: Readonly<Record<WebhookRefusal, Row>> = {
   too_large: [413, 'Too large', 'A webhook is a few hundred bytes; this is no webhook.'],
   signature: [
     ...([401, 'Signature does not hold'] as const),
-    'The headers webhook-id, webhook-timestamp and webhook-signature must be there and sign this body with OPENAI_WEBHOOK_SECRET.',
+    'The headers webhook-id, webhook-timestamp and webhook-signature must be there and sign this body with OPENAI_WEBHOOK_SECRET, or with the secret of another account in PROCESSOR_OPENAI_WEBHOOK_SECRETS.',
   ],
   outside_window: [
     ...([400, 'Too old or too new'] as const),

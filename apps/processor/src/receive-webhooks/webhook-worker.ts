@@ -69,9 +69,9 @@ export class WebhookWorker {
     }
   }
 
-  private async lookUp({ webhookId, responseId, looks }: DueWebhook): Promise<void> {
+  private async lookUp({ webhookId, responseId, account, looks }: DueWebhook): Promise<void> {
     const { store, gateway, metrics, log } = this.parts;
-    const found = await gateway.lookUp(responseId, looks === 1); // (B2)
+    const found = await gateway.lookUp(responseId, looks === 1, account); // (B2)
     const decision = decideLook(found.kind, looks);
     const outcome = decision.kind === 'settle' ? decision.outcome : found.kind;
     const about = 'callId' in found ? { callId: found.callId, runId: runIdOf(found.runId) } : {};

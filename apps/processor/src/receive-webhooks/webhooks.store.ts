@@ -8,9 +8,14 @@
 import { statement, type Database } from '#libs/postgres';
 import type { LookUp } from '#libs/openai-gateway';
 
-export interface DueWebhook {
+export interface ToldEnd {
   readonly webhookId: string;
   readonly responseId: string;
+  /** Whose secret signed it. */
+  readonly account: string;
+}
+
+export interface DueWebhook extends ToldEnd {
   /** This one included. */
   readonly looks: number;
 }
@@ -22,8 +27,8 @@ export class WebhooksStore {
   ) {}
 
   /** False: it was there (I1). */
-  async put(webhookId: string, responseId: string): Promise<boolean> {
-    return (await this.database.query(PUT, [webhookId, responseId])).rowCount > 0;
+  async put({ webhookId, responseId, account }: ToldEnd): Promise<boolean> {
+    return (await this.database.query(PUT, [webhookId, responseId, account])).rowCount > 0;
   }
 
   /** Those that are due, oldest first. */
@@ -43,7 +48,7 @@ export class WebhooksStore {
 
 const PUT = statement(
   'processor.webhooks.put',
-  `INSERT INTO processor.webhooks (webhook_id, response_id) VALUES ($1, $2) ON CONFLICT DO NOTHING`,
+  `INSERT INTO processor.webhooks (webhook_id, response_id, account) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
 );
 
 const TAKE = statement(
@@ -52,7 +57,7 @@ const TAKE = statement(
      SELECT webhook_id FROM processor.webhooks WHERE due_at <= now() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED)
    UPDATE processor.webhooks w SET looks = w.looks + 1, due_at = now() + $2 * interval '1 ms'
    FROM due WHERE w.webhook_id = due.webhook_id
-   RETURNING w.webhook_id AS "webhookId", w.response_id AS "responseId", w.looks`,
+   RETURNING w.webhook_id AS "webhookId", w.response_id AS "responseId", w.account, w.looks`,
 );
 
 const SETTLE = statement(

@@ -25,12 +25,13 @@ export class Accounts {
     private readonly routes: AccountRoutes,
     shared: Omit<EndpointOptions, 'baseUrl' | 'apiKey'>,
     anchorsOf: (endpoint: OpenAiEndpoint) => Anchors | null = () => null,
+    /** Names of accounts whose webhooks can be told from others'. */
+    heard: { has(name: string): boolean } = new Set(),
   ) {
     this.#accounts = new Map(
       accounts.map(({ name, baseUrl, apiKey, lacks = [] }) => {
         const endpoint = new OpenAiEndpoint({ baseUrl, apiKey, ...shared });
-        // One secret, one account: the webhooks of others are not listened to.
-        const isDeaf = (each: Capability) => each === 'webhooks' && name !== DEFAULT_ACCOUNT;
+        const isDeaf = (each: Capability) => each === 'webhooks' && !heard.has(name);
         const has = (each: Capability) => !lacks.includes(each) && !isDeaf(each);
         const anchors = has('conversations') ? anchorsOf(endpoint) : null;
         return [name, { name, apiKey, endpoint, anchors, has }];

@@ -15,6 +15,8 @@ export type WebhookReading =
       readonly webhookId: string;
       readonly type: string;
       readonly responseId: string;
+      /** Whose secret signed it. */
+      readonly account: string;
     }
   /** OpenAI's, about something else. */
   | { readonly kind: 'other'; readonly webhookId: string }
@@ -34,11 +36,14 @@ const endings: readonly unknown[] = [
   'response.cancelled',
 ];
 
-/** @param body exactly the bytes that came, as text */
+/**
+ * @param body exactly the bytes that came, as text
+ * @param secrets by account
+ */
 export async function readWebhook(
   body: string,
   headers: WebhookHeaders,
-  secret: string,
+  secrets: ReadonlyMap<string, string>,
   nowMs: number,
 ): Promise<WebhookReading> {
   const names = ['webhook-id', 'webhook-timestamp', 'webhook-signature'] as const;
@@ -46,25 +51,26 @@ export async function readWebhook(
   const isSigned =
     isName(webhookId) && typeof signature === 'string' && /^\d{1,12}$/.test(String(timestamp));
   if (!isSigned) return { kind: 'refused', because: 'signature' };
-  try {
-    const given = { [names[0]]: webhookId, [names[1]]: String(timestamp), [names[2]]: signature };
-    const event: unknown = await verifier.webhooks.unwrap(body, given, secret, windowMs / 1_000);
-    return readEvent(event, webhookId);
-  } catch (error) {
-    if (error instanceof SyntaxError) return { kind: 'refused', because: 'unreadable' };
-    if (!(error instanceof InvalidWebhookSignatureError)) throw error;
-    const isOff = Math.abs(nowMs - Number(timestamp) * 1_000) > windowMs;
-    return { kind: 'refused', because: isOff ? 'outside_window' : 'signature' };
-  }
+  const given = { [names[0]]: webhookId, [names[1]]: String(timestamp), [names[2]]: signature };
+  for (const [account, secret] of secrets)
+    try {
+      const event: unknown = await verifier.webhooks.unwrap(body, given, secret, windowMs / 1_000);
+      return readEvent(event, webhookId, account);
+    } catch (error) {
+      if (error instanceof SyntaxError) return { kind: 'refused', because: 'unreadable' };
+      if (!(error instanceof InvalidWebhookSignatureError)) throw error;
+    }
+  const isOff = Math.abs(nowMs - Number(timestamp) * 1_000) > windowMs;
+  return { kind: 'refused', because: isOff ? 'outside_window' : 'signature' };
 }
 
-function readEvent(event: unknown, webhookId: string): WebhookReading {
+function readEvent(event: unknown, webhookId: string, account: string): WebhookReading {
   const { type, data } = (event ?? {}) as { type?: unknown; data?: { id?: unknown } };
   if (typeof type !== 'string') return { kind: 'refused', because: 'unreadable' };
   if (!endings.includes(type)) return { kind: 'other', webhookId };
   const responseId = data?.id;
   if (!isName(responseId)) return { kind: 'refused', because: 'unreadable' };
-  return { kind: 'response_ended', webhookId, type, responseId };
+  return { kind: 'response_ended', webhookId, type, responseId, account };
 }
 
 const isName = (value: unknown): value is string =>

@@ -9,6 +9,7 @@ import { CreateEffects1795640100000 } from './1795640100000-create-effects.js';
 import { RememberNewestEvent1795643100000 } from './1795643100000-remember-newest-event.js';
 import { CreateWebhooks1795646100000 } from './1795646100000-create-webhooks.js';
 import { ParkRuns1795700210000 } from './1795700210000-park-runs.js';
+import { KnowWebhookAccounts1795700510000 } from './1795700510000-know-webhook-accounts.js';
 
 /** For `migrate({ schema: 'processor', migrations: processorMigrations })`: the gateway keeps its ledger beside our tables. */
 export const processorMigrations = [
@@ -23,4 +24,5 @@ export const processorMigrations = [
   RememberNewestEvent1795643100000,
   CreateWebhooks1795646100000,
   ParkRuns1795700210000,
+  KnowWebhookAccounts1795700510000,
 ];
