@@ -1,7 +1,8 @@
-/** The processes of a storm: two apis and three processors, each replaced when it is struck. */
+/** The processes of a storm: two apis and three processors, each replaced when it is struck, by one that may use conversations or not. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AppProcess } from '../support/app-process.js';
 import type { Scene } from '../support/holdfast.js';
+import { conversationsDrawn } from './storm-plan.js';
 
 export interface RunningApi {
   readonly app: AppProcess;
@@ -15,15 +16,20 @@ const frozenProcessorMs = 14_000;
 const frozenApiMs = 4_000;
 
 export class Fleet {
+  readonly processors: AppProcess[] = [];
+
   private constructor(
     private readonly scene: Scene,
     readonly apis: RunningApi[],
-    readonly processors: AppProcess[],
+    private readonly conversations: Generator<'background' | 'off', never>,
   ) {}
 
-  static async start(scene: Scene): Promise<Fleet> {
+  /** @param seed decides which processors send on conversations */
+  static async start(scene: Scene, seed: number): Promise<Fleet> {
     const first = { app: scene.api, url: scene.apiUrl };
-    const fleet = new Fleet(scene, [first], [...scene.processors]);
+    const fleet = new Fleet(scene, [first], conversationsDrawn(seed));
+    const started = Array.from({ length: processorCount }, () => fleet.startProcessor());
+    fleet.processors.push(...(await Promise.all(started)));
     await fleet.addApi();
     return fleet;
   }
@@ -66,7 +72,11 @@ export class Fleet {
 
   async replace(processor: AppProcess): Promise<void> {
     const place = this.processors.indexOf(processor);
-    this.processors[place] = await this.scene.startProcessor();
+    this.processors[place] = await this.startProcessor();
+  }
+
+  private startProcessor(): Promise<AppProcess> {
+    return this.scene.startProcessor({ OPENAI_CONVERSATIONS: this.conversations.next().value });
   }
 
   private async addApi(): Promise<void> {

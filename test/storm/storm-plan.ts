@@ -1,5 +1,5 @@
 /** What a storm does, drawn from its seed: pure, so that the same command line gives the same storm. */
-import type { ScriptedFault } from '../../dev/simulator/faults.js';
+import type { Fault, Operation, ScriptedFault } from '../../dev/simulator/faults.js';
 import type { Behaviour } from '../support/webhook-receiver.js';
 import { seededRandom } from '../../dev/simulator/seeded-random.js';
 
@@ -43,9 +43,12 @@ export const serverBlows = [
   'drain_processor',
 ] as const;
 export const apiBlows = ['kill_api', 'freeze_api'] as const;
+/** What stops every call for a while. */
+export const openAiBlows = ['billing_stop', 'openai_outage'] as const;
 
 export type ServerBlow = (typeof serverBlows)[number];
 export type ApiBlow = (typeof apiBlows)[number];
+export type OpenAiBlow = (typeof openAiBlows)[number];
 
 /** Endless; every kind comes before the first comes again. `pick`: which of the processes, uniform in [0, 1). */
 export function* drawn<Blow>(
@@ -61,6 +64,36 @@ export function* drawn<Blow>(
       yield { blow, pick: random(), restMs: 1_000 + Math.round(random() * 4_000) };
   }
 }
+
+/** For each processor that is started, in turn: whether it sends its calls on conversations. Endless. */
+export function* conversationsDrawn(seed: number): Generator<'background' | 'off', never> {
+  for (const random = seededRandom(seed); ;) yield random() < 0.5 ? 'background' : 'off';
+}
+
+/** No credit for anything new; or nothing but 503, conversations and polls included. */
+export function stopOf(blow: OpenAiBlow): ScriptedFault[] {
+  const refusal = (status: number, code: string | null): Fault => ({
+    kind: 'status',
+    status,
+    code,
+  });
+  const on =
+    (fault: Fault) =>
+    (operation: Operation): ScriptedFault => {
+      return { match: { operation }, fault, times: 'always' };
+    };
+  switch (blow) {
+    case 'billing_stop':
+      return [on(refusal(429, 'insufficient_quota'))('create')];
+    case 'openai_outage':
+      return operations.map(on(refusal(503, null)));
+  }
+}
+
+const operations: readonly Operation[] = [
+  ...(['create', 'retrieve', 'cancel', 'create_conversation'] as const),
+  ...(['retrieve_conversation', 'list_items', 'delete_conversation'] as const),
+];
 
 /** An OpenAI on a bad day: part of all requests, drawn by the seed. Those charged without an answer need a person. */
 export function badDay(seed: number): ScriptedFault[] {

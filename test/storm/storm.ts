@@ -2,7 +2,7 @@
  * The storm itself: callers ask while processes and servers are struck; then everything comes to rest, and the facts are gathered.
  *
  * (S1) Blows to processors and servers come one after the other, each healed before the next, so that a recovery is that of one
- *      kill while others live. Blows to apis come beside them.
+ *      kill while others live. Blows to apis, and stops of OpenAI, come beside them.
  * (S2) The last blow is healed before the end; after it only time passes. What has not come to rest then is a breach.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -23,14 +23,16 @@ import {
   badDay,
   badReceiver,
   drawn,
+  openAiBlows,
   serverBlows,
+  stopOf,
   type ApiBlow,
   type ServerBlow,
   type StormOrder,
 } from './storm-plan.js';
 
-/** Retries of the longest tiers included. */
-const restLimitMs = 240_000;
+/** Retries of the longest tiers included, and calls whose conversations are asked until their own time is over. */
+const restLimitMs = 420_000;
 const readLimitMs = 120_000;
 const tellEveryMs = 1_000;
 const document = ['# 1 Scope', '# 2 Terms', '# 3 Delivery', '# 4 Price']
@@ -67,7 +69,7 @@ export class Storm {
   }
 
   async run(): Promise<StormResult> {
-    const fleet = await Fleet.start(this.scene);
+    const fleet = await Fleet.start(this.scene, this.order.seed);
     const { id: documentId } = await new RunsClient(this.scene.apiUrl).upload(document, 'storm.md');
     await this.simulator.script(...badDay(this.order.seed));
     this.receiver.always(badReceiver(this.order.seed));
@@ -78,7 +80,9 @@ export class Storm {
     const over = new AbortController();
     const telling = this.tellUntil(over.signal, load);
     try {
-      await Promise.all([load.run(), this.strikeServers(fleet), this.strikeApis(fleet)]);
+      await Promise.all([
+        ...[load.run(), this.strikeServers(fleet), this.strikeApis(fleet), this.stopOpenAi()],
+      ]);
       this.newest = 'calm again';
       await this.simulator.clearScript();
       await this.untilAtRest();
@@ -128,6 +132,18 @@ export class Storm {
       if (this.isOver()) return;
       this.note(blow);
       await strikeApi(blow, pick, fleet);
+    }
+  }
+
+  private async stopOpenAi(): Promise<void> {
+    for (const { blow, restMs } of drawn(openAiBlows, this.order.seed + 2)) {
+      await this.rest(restMs * 2);
+      if (this.isOver()) return;
+      this.note(blow);
+      await this.simulator.script(...stopOf(blow));
+      await this.rest(restMs);
+      await this.simulator.clearScript();
+      await this.simulator.script(...badDay(this.order.seed));
     }
   }
 
