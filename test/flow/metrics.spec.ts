@@ -75,6 +75,9 @@ it('count a run that completes: accepted, admitted, claimed, called, paid, proje
     /holdfast_calls_total\{model="[^"]+",outcome="completed",class="none"\} 1/,
   );
   await shows('processor', /holdfast_tokens_total\{model="[^"]+",kind="output"\} [1-9]/);
+  for (const change of ['made', 'used', 'removed'])
+    await shows('processor', `holdfast_anchors_total{account="default",change="${change}"} `);
+  await shows('processor', /holdfast_anchor_stock\{account="default"\} [1-9]/);
 });
 
 it("count what OpenAI tells of a call's end", async () => {

@@ -248,6 +248,24 @@ export const metricCatalogue = {
     meaning: "Times that a model's calls failed so often that this process let them rest.",
     whenItMoves: "OpenAI, or the way there, is down: see OpenAI's status page, then the network.",
   },
+  holdfast_anchors_total: {
+    type: 'counter',
+    apps: PROCESSOR,
+    labels: {
+      account: 'as the settings name it',
+      change: '`made`, `not_made`, `used`, `given_back`, `removed`, `left`',
+    },
+    meaning: 'Conversations at OpenAI that calls are sent on, and what became of them.',
+    whenItMoves:
+      '`not_made`: calls go without one, and a lost reply is held. `left`: conversations stay at OpenAI until the run that used them is cleaned up.',
+  },
+  holdfast_anchor_stock: {
+    type: 'gauge',
+    apps: PROCESSOR,
+    labels: { account: 'as the settings name it' },
+    meaning: 'Conversations that this processor has made ahead. Read at the scrape.',
+    whenItMoves: '0 for long while calls are made: OpenAI makes none; see `not_made` above.',
+  },
   holdfast_call_duration_seconds: {
     type: 'histogram',
     apps: PROCESSOR,

@@ -15,7 +15,7 @@ import { noMetrics, type Metrics } from '#libs/metrics';
 import { uuidv7 } from '#libs/postgres';
 import { DEFAULT_ACCOUNT } from './accounts/account.js';
 import { Accounts } from './accounts/accounts.js';
-import { Anchors, type UsedAnchor } from './anchors/anchors.js';
+import { Anchors, type AnchorChange, type UsedAnchor } from './anchors/anchors.js';
 import { callIdOf } from './call-id.js';
 import { inCallSpan } from './call-span.js';
 import { countCall } from './count-call.js';
@@ -90,7 +90,7 @@ export class OpenAiGateway {
       metrics: this.#metrics,
       ...(options.maxConnections !== undefined && { maxConnections: options.maxConnections }),
     };
-    const anchorsOf = (endpoint: OpenAiEndpoint) => this.#anchorsOf(endpoint);
+    const anchorsOf = (endpoint: OpenAiEndpoint, name: string) => this.#anchorsOf(endpoint, name);
     this.#accounts = new Accounts(all, routes, shared, anchorsOf, options.webhooks?.secrets);
   }
 
@@ -142,6 +142,11 @@ export class OpenAiGateway {
   /** Calls of this process that wait for their turn, and that are on their way, by model pool. */
   pools(): readonly PoolFacts[] {
     return this.#limits.facts();
+  }
+
+  /** Conversations that are made ahead, by account. */
+  anchorStocks(): ReturnType<Accounts['anchorStocks']> {
+    return this.#accounts.anchorStocks();
   }
 
   /** How many more runs may be taken up: those whose lane is shut, or only coming back, are better left where they are. */
@@ -238,11 +243,13 @@ export class OpenAiGateway {
     await this.#limits.close();
   }
 
-  #anchorsOf(endpoint: OpenAiEndpoint): Anchors | null {
+  #anchorsOf(endpoint: OpenAiEndpoint, account: string): Anchors | null {
     const { anchors, log } = this.#options;
     if (anchors === undefined) return null;
     const forget = (calls: readonly UsedAnchor[]) => this.#ledger.forgetAnchors(calls);
-    return new Anchors(anchors, { endpoint, forget, log, random: Math.random });
+    const count = (change: AnchorChange) =>
+      this.#metrics.add('holdfast_anchors_total', { account, change });
+    return new Anchors(anchors, { endpoint, forget, log, count, random: Math.random });
   }
 
   async #carryThrough(

@@ -49,6 +49,12 @@ export class ReportMetricsModule {
         value: 1,
       })),
     }));
+    metrics.readFrom('anchors', ['holdfast_anchor_stock'], () => ({
+      holdfast_anchor_stock: gateway.anchorStocks().map(({ account, stock }) => ({
+        labels: { account },
+        value: stock,
+      })),
+    }));
     const store = new WaitingRunsStore(database);
     reportWaitingRuns(
       metrics,

@@ -24,7 +24,7 @@ export class Accounts {
     accounts: readonly AccountOptions[],
     private readonly routes: AccountRoutes,
     shared: Omit<EndpointOptions, 'baseUrl' | 'apiKey'>,
-    anchorsOf: (endpoint: OpenAiEndpoint) => Anchors | null = () => null,
+    anchorsOf: (endpoint: OpenAiEndpoint, account: string) => Anchors | null = () => null,
     /** Names of accounts whose webhooks can be told from others'. */
     heard: { has(name: string): boolean } = new Set(),
   ) {
@@ -33,7 +33,7 @@ export class Accounts {
         const endpoint = new OpenAiEndpoint({ baseUrl, apiKey, ...shared });
         const isDeaf = (each: Capability) => each === 'webhooks' && !heard.has(name);
         const has = (each: Capability) => !lacks.includes(each) && !isDeaf(each);
-        const anchors = has('conversations') ? anchorsOf(endpoint) : null;
+        const anchors = has('conversations') ? anchorsOf(endpoint, name) : null;
         return [name, { name, apiKey, endpoint, anchors, has }];
       }),
     );
@@ -82,6 +82,13 @@ export class Accounts {
         await anchors?.close();
         await endpoint.close();
       }),
+    );
+  }
+
+  /** Of those that use conversations: how many are made ahead. */
+  anchorStocks(): readonly { readonly account: string; readonly stock: number }[] {
+    return [...this.#accounts.values()].flatMap(({ name: account, anchors }) =>
+      anchors === null ? [] : [{ account, stock: anchors.stock }],
     );
   }
 

@@ -28,8 +28,12 @@ export interface AnchorParts {
   /** Writes down that they are gone. */
   readonly forget: (calls: readonly UsedAnchor[]) => Promise<void>;
   readonly log: FieldLog;
+  readonly count: (change: AnchorChange) => void;
   readonly random: () => number;
 }
+
+/** `not_made`: OpenAI did not make one. `left`: it did not remove one; it is tried again with what its run leaves. */
+export type AnchorChange = 'made' | 'not_made' | 'used' | 'given_back' | 'removed' | 'left';
 
 export interface UsedAnchor {
   readonly callId: string;
@@ -71,6 +75,11 @@ export class Anchors {
     this.#waitMs = waitMs;
   }
 
+  /** Made ahead, and not used yet. */
+  get stock(): number {
+    return this.#stock.length;
+  }
+
   /** null: it wants none, or there is none and it goes without (S1). */
   async take(call: Pick<ModelCallRequest, 'mode' | 'anchor'>): Promise<string | null> {
     const isUsual = this.#which === 'all' || call.mode === 'background';
@@ -78,12 +87,15 @@ export class Anchors {
     const ready = this.#stock.pop();
     if (ready === undefined) this.#wanted = Math.min(this.#maxStock, this.#wanted * 2);
     this.#refill();
-    return ready ?? this.#make();
+    const anchor = ready ?? (await this.#make());
+    if (anchor !== null) this.parts.count('used');
+    return anchor;
   }
 
   /** For one that no statement has named (S2). */
   giveBack(anchor: string): void {
     this.#stock.push(anchor);
+    this.parts.count('given_back');
   }
 
   /** Once its call has come to an end (S3). */
@@ -121,8 +133,10 @@ export class Anchors {
     this.#making -= 1;
     if (made.kind === 'answered') {
       this.#restMs = 0;
+      this.parts.count('made');
       return made.value;
     }
+    this.parts.count('not_made');
     this.#rest('status' in made ? String(made.status) : made.cause);
     return null;
   }
@@ -147,12 +161,14 @@ export class Anchors {
     for (let asked = 0; asked < removals && !this.#closing.signal.aborted; asked += 1) {
       if (await this.#delete(used.anchor)) {
         this.#removed.push(used);
+        this.parts.count('removed');
         this.#forgetting ??= this.#forgetSoon();
         return;
       }
       const waitMs = firstPauseMs * 2 ** asked * (1 + this.parts.random());
       await pause(waitMs, this.#closing.signal);
     }
+    this.parts.count('left');
   }
 
   async #delete(anchor: string, timeoutMs = 10_000): Promise<boolean> {
