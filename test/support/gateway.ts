@@ -68,14 +68,14 @@ const quick: Partial<GatewayTiming> = {
 };
 
 /** For the specs of one file: it starts before them and stops after them, and each of them finds OpenAI without faults. */
-export function gatewayFixture(): GatewayFixture {
+export function gatewayFixture(tables: Tables = 'own'): GatewayFixture {
   let started: GatewayFixture | undefined;
   const now = (): GatewayFixture => {
     if (started === undefined) throw new Error('the gateway is there once the specs run');
     return started;
   };
   beforeAll(async () => {
-    started = await startGatewayFixture();
+    started = await startGatewayFixture(tables);
   });
   beforeEach(() => now().simulator.clearFaults());
   afterAll(() => started?.stop());
@@ -97,13 +97,16 @@ export function gatewayFixture(): GatewayFixture {
   };
 }
 
-/** A database with the gateway's tables alone. */
+/** Those of the gateway alone, or all that a processor has. */
+type Tables = 'own' | 'migrated';
+
 export async function gatewayDatabase(
   maxConnections: number,
+  tables: Tables = 'own',
 ): Promise<{ readonly database: Database; readonly drop: () => Promise<void> }> {
-  const fresh = await freshDatabase();
+  const fresh = await freshDatabase(tables === 'own' ? 'empty' : tables);
   const { url } = fresh;
-  await migrate({ url, schema: 'processor', migrations: gatewayMigrations });
+  if (tables === 'own') await migrate({ url, schema: 'processor', migrations: gatewayMigrations });
   const database = new Database({ url, applicationName: 'gateway-spec', maxConnections });
   return {
     database,
@@ -114,8 +117,8 @@ export async function gatewayDatabase(
   };
 }
 
-export async function startGatewayFixture(): Promise<GatewayFixture> {
-  const { database, drop } = await gatewayDatabase(4);
+export async function startGatewayFixture(tables: Tables = 'own'): Promise<GatewayFixture> {
+  const { database, drop } = await gatewayDatabase(4, tables);
   const simulator = await startSimulator({ latencyMs: 20 });
   const gateways: OpenAiGateway[] = [];
   const lines: string[] = [];

@@ -45,7 +45,9 @@ export type { DayBudgets } from './money/budget.js';
 export { PriceTable, type PriceSettings, type SettledPrice } from './money/price-table.js';
 export { forgetOutputs, removeCalls, removeDayBudgets } from './ledger/forget-calls.js';
 export { flexIsFull, newestCalls, type NewestCall } from './ledger/newest-calls.js';
+export type { OpenCall } from './ledger/open-calls.js';
 export {
+  noteAcceptedCalls,
   noteLeftovers,
   putOffLeftover,
   settleLeftover,

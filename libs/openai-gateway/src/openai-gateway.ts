@@ -27,7 +27,7 @@ import { Passage } from './gate/passage.js';
 import { defaultTiming, type GatewayOptions } from './gateway-options.js';
 import { CallLedger } from './ledger/call-ledger.store.js';
 import { leftoversOf } from './ledger/leftovers.js';
-import { openCallsOf } from './ledger/open-calls.js';
+import { openCallsOf, type OpenCall } from './ledger/open-calls.js';
 import { FleetLimits, type PoolFacts } from './limits/fleet-limits.js';
 import type { Room } from './limits/limited-pool.js';
 import { lookUpResponse, type LookUp } from './look-up-response.js';
@@ -189,11 +189,15 @@ export class OpenAiGateway {
    * run is sent meanwhile: it is stopped (`stopCalls`), or its owner has stopped. Ends early when the signal fires.
    */
   async closeCalls(runId: string, signal: AbortSignal): Promise<ClosedCalls> {
-    const { database, log } = this.#options;
     await orAborted(this.#sent(runId), signal);
-    return closeOpenCalls(await openCallsOf(database, runId), signal, {
+    return this.closeAccepted(await openCallsOf(this.#options.database, runId), signal);
+  }
+
+  /** For calls that OpenAI has accepted and nobody follows: the same, for these alone. */
+  async closeAccepted(calls: readonly OpenCall[], signal: AbortSignal): Promise<ClosedCalls> {
+    return closeOpenCalls(calls, signal, {
       ...{ ledger: this.#ledger, prices: this.#prices, accounts: this.#accounts },
-      ...{ timing: this.#timing, log },
+      ...{ timing: this.#timing, log: this.#options.log },
     });
   }
 

@@ -5,10 +5,11 @@
 import { callIdOf, noteLeftovers, type ModelCallRequest } from '#libs/openai-gateway';
 import { silentLog } from '#libs/process';
 import { LeftoverWorker } from '../../../apps/processor/src/close-calls/leftover-worker.js';
+import { WaitingCallsStore } from '../../../apps/processor/src/close-calls/waiting-calls.store.js';
 import type { Fault } from '../../../dev/simulator/faults.js';
 import { anOwner, aRequest, gatewayFixture, until } from '../../support/gateway.js';
 
-const fixture = gatewayFixture();
+const fixture = gatewayFixture('migrated');
 const { rowOf } = fixture;
 const workers: LeftoverWorker[] = [];
 afterEach(async () => {
@@ -37,7 +38,8 @@ async function endRun({ runId }: ModelCallRequest): Promise<void> {
 function startWorker(): void {
   const gateway = fixture.gateway({ cancelGraceMs: 200 }, { anchors: { for: 'background' } });
   const { database } = fixture;
-  const worker = new LeftoverWorker({ database, gateway, log: silentLog, everyMs: 20 });
+  const waiting = new WaitingCallsStore(database);
+  const worker = new LeftoverWorker({ database, gateway, waiting, log: silentLog, everyMs: 20 });
   workers.push(worker);
   worker.start();
 }
@@ -93,6 +95,42 @@ it('a run that leaves nothing is not noted', async () => {
   await fixture.gateway().callModel(request, anOwner());
   await endRun(request);
   expect(await noted(request)).toBe(0);
+});
+
+describe('of a run that has not ended, a call that nobody follows', () => {
+  const aRunThat = async (status: string, parked: boolean, { runId }: ModelCallRequest) =>
+    fixture.database.query(
+      `INSERT INTO processor.executions (run_id, tenant, model, priority, workflow, workflow_version, request, origin, status,
+         parked, dispatch, max_attempts, owner, lease_until, failure)
+       VALUES ($1, 'default', 'gpt-5.2', 0, 'answer', 1, '{}', '{}', $2, $3, 1, 5,
+         CASE WHEN $2 = 'running' THEN 'one' END, CASE WHEN $2 = 'running' THEN now() + interval '1 h' END,
+         CASE WHEN $2 = 'needs_review' THEN '{"class":"timeout"}'::json END)`,
+      [runId, status, parked],
+    );
+
+  it.each([
+    ['is closed while it is parked', 'ready', true],
+    ['is closed while a person decides', 'needs_review', false],
+  ] as const)('%s', async (_, status, parked) => {
+    const request = await leftCall({ kind: 'latency', ms: 60_000 });
+    await aRunThat(status, parked, request);
+    await endRun(request);
+    startWorker();
+    await until('closed', async () => (await rowOf(request)).state === 'cancelled');
+    await until('settled', async () => (await noted(request)) === 0);
+  });
+
+  it.each([
+    ['is left to the owner that has it again', 'running'],
+    ['is left to the next claim where it is ready', 'ready'],
+  ] as const)('%s', async (_, status) => {
+    const request = await leftCall({ kind: 'latency', ms: 60_000 });
+    await aRunThat(status, false, request);
+    await endRun(request);
+    startWorker();
+    await until('settled', async () => (await noted(request)) === 0);
+    expect((await rowOf(request)).state).toBe('accepted');
+  });
 });
 
 it('a call whose cancel is not confirmed is looked at again, and not for ever', async () => {

@@ -55,6 +55,17 @@ it('a parked run is ready again in its old place, has lost nothing, and says why
   expect(attempts).toEqual([{ outcome: 'parked' }]);
 });
 
+it('a parked run that leaves an accepted call is noted, so that somebody closes it', async () => {
+  const { processor, claim, runId } = await aClaimed();
+  const other = await aClaimed('two');
+  await fixture.insertCall(runId, claim.fence);
+  await processor.moves.move(claim, parked);
+  await other.processor.moves.move(other.claim, parked);
+  expect(await fixture.sql('SELECT run_id FROM processor.call_leftovers')).toEqual([
+    { run_id: runId },
+  ]);
+});
+
 it('a parked run is not claimed while its lane is shut, and is when it is open', async () => {
   const { processor, claim, runId } = await aClaimed();
   await processor.moves.move(claim, parked);

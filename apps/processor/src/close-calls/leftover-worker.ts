@@ -1,6 +1,6 @@
 /**
- * Closes what ended runs left at OpenAI: a call whose cancel was not confirmed, one of a run that was discarded or completed by hand, a
- * conversation whose process died. Any processor may do it; a run that one has taken is another's only when that one is gone.
+ * Closes what runs left at OpenAI: a call whose cancel was not confirmed, of a run that waits, too; one of a run that was discarded or
+ * completed by hand; a conversation whose process died. Any processor may do it; a run that one has taken is another's only when that one is gone.
  */
 import { runIdOf } from '#libs/domain';
 import {
@@ -13,6 +13,7 @@ import {
 import type { Database } from '#libs/postgres';
 import type { FieldLog } from '#libs/process';
 import { repeat } from '../repeat.js';
+import type { WaitingCallsStore } from './waiting-calls.store.js';
 
 const EVERY_MS = 5_000;
 const AT_ONCE = 8;
@@ -24,7 +25,8 @@ const MAX_LOOKS = 10;
 
 export interface LeftoverParts {
   readonly database: Database;
-  readonly gateway: Pick<OpenAiGateway, 'closeLeftovers'>;
+  readonly gateway: Pick<OpenAiGateway, 'closeAccepted' | 'closeLeftovers'>;
+  readonly waiting: WaitingCallsStore;
   readonly log: FieldLog;
   /** Between rounds. Default 5 s. */
   readonly everyMs?: number;
@@ -54,15 +56,28 @@ export class LeftoverWorker {
   }
 
   private async close({ runId, looks }: Leftover): Promise<void> {
-    const { database, gateway, log } = this.parts;
+    const { database, log } = this.parts;
     const { signal } = this.stopping;
-    const leftOpen = await gateway.closeLeftovers(runId, signal);
+    const leftOpen = await this.bringToEnd(runId, signal);
     if (signal.aborted) return;
     if (leftOpen > 0 && looks < MAX_LOOKS)
       return putOffLeftover(database, runId, FIRST_PAUSE_MS * 2 ** (looks - 1));
     await settleLeftover(database, runId);
     const about = { runId: runIdOf(runId), leftOpen };
-    if (leftOpen > 0) log.warn(about, 'calls of an ended run stay open; nobody looks again');
-    else log.info(about, 'calls of an ended run are closed');
+    if (leftOpen > 0) log.warn(about, 'calls of a run stay open; nobody looks again');
+    else log.info(about, 'calls that nobody followed are closed');
+  }
+
+  /** @returns of how much of it more can still be learned */
+  private async bringToEnd(runId: string, signal: AbortSignal): Promise<number> {
+    const { gateway, waiting } = this.parts;
+    switch (await waiting.standingOf(runId)) {
+      case 'ended':
+        return gateway.closeLeftovers(runId, signal);
+      case 'waits':
+        return (await gateway.closeAccepted(await waiting.acceptedOf(runId), signal)).leftOpen;
+      case 'in_hand':
+        return 0; // its owner follows them, and notes what he leaves
+    }
   }
 }

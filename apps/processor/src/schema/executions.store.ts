@@ -25,6 +25,7 @@ import type { Outbox, OutboxMessage } from '#libs/messaging';
 import {
   bumpCallFences,
   bumpFences,
+  noteAcceptedCalls,
   noteLeftovers,
   spendOfRuns,
   type RunSpend,
@@ -153,6 +154,11 @@ export async function changeExecutions(
     tx,
     leaving.map(({ row }) => row.run_id),
   );
+  const waiting = changed.filter(({ change }) => leavesUnfollowed(change));
+  noteAcceptedCalls(
+    tx,
+    waiting.map(({ row }) => row.run_id),
+  );
   const spent = await spendOfEnded(tx, changed);
   const answered = changed.flatMap(({ row, change }) => answersOf(row, change));
   await recordAnswers(tx, answered);
@@ -256,6 +262,11 @@ function mayLeaveCalls(change: ExecutionChange, row: ExecutionRow): boolean {
   if (row.status === 'failed' || row.status === 'cancelled') return true;
   if (row.status !== 'completed') return false;
   return change.from !== 'running' || row.fence > FIRST_FENCE + 1n;
+}
+
+/** Its owner leaves it, and nobody knows when it has the next one: a call whose cancel was not confirmed is not followed. */
+function leavesUnfollowed({ from, to, endedAs }: ExecutionChange): boolean {
+  return from === 'running' && (endedAs === 'parked' || to === 'needs_review');
 }
 
 /** Only events at an end or a stop tell what was used, and what it cost. */

@@ -1,7 +1,7 @@
 /**
- * What ended runs leave at OpenAI: calls that were not brought to an end, conversations that nobody removed.
+ * What runs leave at OpenAI that nobody has in hand: calls that were not brought to an end, and of ended runs conversations, too.
  *
- * (O1) A run is noted in the transaction that ends it, and only where it leaves something.
+ * (O1) A run is noted in the transaction that ends it, or leaves it waiting for a lane or a person, and only where it leaves something.
  * (O2) Whoever takes a note moves its time on in the same statement: two processors do not work on it at once, and where the one dies
  *      it is due again.
  */
@@ -20,6 +20,12 @@ const firstLookMs = 60_000;
 export function noteLeftovers(tx: Tx, runIds: readonly string[]): void {
   if (runIds.length === 0) return;
   tx.send(NOTE, [runIds, firstLookMs]);
+}
+
+/** Belongs into the transaction that leaves these runs without an owner: of a call whose cancel was not confirmed (O1). */
+export function noteAcceptedCalls(tx: Tx, runIds: readonly string[]): void {
+  if (runIds.length === 0) return;
+  tx.send(NOTE_ACCEPTED, [runIds, firstLookMs]);
 }
 
 export async function takeLeftovers(
@@ -52,13 +58,14 @@ export async function leftoversOf(sql: Sql, runId: string): Promise<readonly Lef
 
 const isLeft = `(anchor IS NOT NULL OR (response_id IS NOT NULL AND state IN ('sending', 'accepted', 'unknown')))`;
 
-const NOTE = statement(
-  'gateway.note_leftovers',
+const noteWhere = (condition: string) =>
   `INSERT INTO processor.call_leftovers (run_id, due_at)
-   SELECT DISTINCT run_id, now() + $2 * interval '1 ms' FROM processor.calls WHERE run_id = ANY($1::uuid[]) AND ${isLeft}
+   SELECT DISTINCT run_id, now() + $2 * interval '1 ms' FROM processor.calls WHERE run_id = ANY($1::uuid[]) AND ${condition}
    ORDER BY run_id
-   ON CONFLICT (run_id) DO NOTHING`,
-);
+   ON CONFLICT (run_id) DO NOTHING`;
+
+const NOTE = statement('gateway.note_leftovers', noteWhere(isLeft));
+const NOTE_ACCEPTED = statement('gateway.note_accepted_calls', noteWhere(`state = 'accepted'`));
 
 const TAKE = statement(
   'gateway.take_leftovers',
