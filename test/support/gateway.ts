@@ -26,6 +26,7 @@ import { freshDatabase } from './stack.js';
 
 export interface GatewayFixture {
   readonly database: Database;
+  readonly databaseUrl: string;
   readonly simulator: Simulator;
   /** A gateway as a processor of its own would have it. */
   gateway(timing?: Partial<GatewayTiming>, options?: GatewayChanges): OpenAiGateway;
@@ -83,6 +84,9 @@ export function gatewayFixture(tables: Tables = 'own'): GatewayFixture {
     get database() {
       return now().database;
     },
+    get databaseUrl() {
+      return now().databaseUrl;
+    },
     get simulator() {
       return now().simulator;
     },
@@ -100,16 +104,22 @@ export function gatewayFixture(tables: Tables = 'own'): GatewayFixture {
 /** Those of the gateway alone, or all that a processor has. */
 type Tables = 'own' | 'migrated';
 
+interface GatewayDatabase {
+  readonly url: string;
+  readonly database: Database;
+  readonly drop: () => Promise<void>;
+}
+
 export async function gatewayDatabase(
   maxConnections: number,
   tables: Tables = 'own',
-): Promise<{ readonly database: Database; readonly drop: () => Promise<void> }> {
+): Promise<GatewayDatabase> {
   const fresh = await freshDatabase(tables === 'own' ? 'empty' : tables);
   const { url } = fresh;
   if (tables === 'own') await migrate({ url, schema: 'processor', migrations: gatewayMigrations });
   const database = new Database({ url, applicationName: 'gateway-spec', maxConnections });
   return {
-    database,
+    ...{ url, database },
     drop: async () => {
       await database.close();
       await fresh.drop();
@@ -118,7 +128,7 @@ export async function gatewayDatabase(
 }
 
 export async function startGatewayFixture(tables: Tables = 'own'): Promise<GatewayFixture> {
-  const { database, drop } = await gatewayDatabase(4, tables);
+  const { url, database, drop } = await gatewayDatabase(4, tables);
   const simulator = await startSimulator({ latencyMs: 20 });
   const gateways: OpenAiGateway[] = [];
   const lines: string[] = [];
@@ -132,6 +142,7 @@ export async function startGatewayFixture(tables: Tables = 'own'): Promise<Gatew
   };
   return {
     database,
+    databaseUrl: url,
     simulator,
     gateway: (timing = {}, changes = {}) => {
       const {

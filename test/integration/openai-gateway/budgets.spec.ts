@@ -2,13 +2,16 @@
  * What the gateway promises about money: nothing is sent that a budget does not cover, and what calls have cost is known, or kept
  * apart as uncertain.
  * Real: Postgres, HTTP, the openai SDK, undici, the tokeniser. Stands in: OpenAI (dev/simulator). Several gateways play several
- * processors.
+ * processors; where these ask for one budget at once they are processes of their own.
  */
 import { randomUUID } from 'node:crypto';
 import { nanoUsd, type NanoUsd } from '#libs/domain';
 import type { Metrics } from '#libs/metrics';
 import { callIdOf, giveUpUnknownCalls, type ModelCallRequest } from '#libs/openai-gateway';
+import { statement } from '#libs/postgres';
 import { priceOfCharge } from '../../oracle/price-of-charge.js';
+import { startApp, type AppProcess } from '../../support/app-process.js';
+import { GO, type CallingOrder } from '../../support/calling-process.js';
 import { anOwner, aRequest, gatewayFixture, until } from '../../support/gateway.js';
 
 const fixture = gatewayFixture();
@@ -248,26 +251,31 @@ describe('budgets of a day', () => {
   });
 });
 
-it('200 calls at once, over three processors, against a budget for 50: exactly what fits is sent, never a nano-dollar over', async () => {
+it('200 calls at once, over three processes, against a budget for 50: exactly what fits is sent, never a nano-dollar over', async () => {
   const name = `tenant-${randomUUID()}`;
   const limit = nanoUsd(50n * most + most - 1n);
-  const dayBudgets = { tenants: new Map([[name, limit]]), workflows: new Map<string, NanoUsd>() };
-  const gateways = [1, 2, 3].map(() => fixture.gateway({}, { dayBudgets }));
   const runId = randomUUID();
   fixture.simulator.addFaults([
     { match: { runId }, fault: { kind: 'latency', ms: 4_000 }, times: 200 },
   ]);
-  const owner = anOwner();
-  const running = Array.from({ length: 200 }, (_, item) =>
-    gateways[item % 3]!.callModel(aRequest({ tenant: name, runId, item }), owner),
+  const requests = Array.from({ length: 200 }, (_, item) =>
+    aRequest({ tenant: name, runId, item }),
   );
-  const outcomes = Promise.all(running);
+  const processes = await callingAtOnce(
+    [0, 1, 2].map((nth): CallingOrder => {
+      const { databaseUrl, simulator } = fixture;
+      const own = requests.filter((_, index) => index % 3 === nth);
+      const tenantBudgets = [[name, String(limit)]] as const;
+      return { databaseUrl, baseUrl: simulator.baseUrl, tenantBudgets, requests: own };
+    }),
+  );
   await until('150 are refused', async () => (await sentBy(runId)).planned === 150n);
   expect(await sentBy(runId)).toEqual({ planned: 150n, sent: 50n });
   expect(await spentOf(`tenant/${today()}/${name}`)).toBe(50n * most);
-  const kinds = (await outcomes).map((outcome) => outcome.kind);
-  expect(kinds.filter((kind) => kind === 'completed')).toHaveLength(50);
-  expect(kinds.filter((kind) => kind === 'failed')).toHaveLength(150);
+  const told = await Promise.all(processes.map((app) => app.line(/^outcomes: /)));
+  const count = (kind: string) =>
+    told.reduce((sum, line) => sum + Number(new RegExp(`${kind}=(\\d+)`).exec(line)?.[1] ?? 0), 0);
+  expect([count('completed'), count('failed')]).toEqual([50, 150]);
   expect(fixture.simulator.charges().byRunId[runId]).toBe(50);
   const { rows } = await fixture.database.query<{ cost: bigint }>(
     'SELECT sum(cost)::bigint AS cost FROM processor.calls WHERE run_id = $1',
@@ -275,6 +283,21 @@ it('200 calls at once, over three processors, against a budget for 50: exactly w
   );
   expect(await spentOf(`tenant/${today()}/${name}`)).toBe(rows[0]?.cost);
 });
+
+/** Begun when all of them are ready. */
+async function callingAtOnce(orders: readonly CallingOrder[]): Promise<AppProcess[]> {
+  return fixture.database.transaction(async (tx) => {
+    await tx.query(HOLD, [GO]);
+    const script = 'test/support/calling-process.js';
+    const processes = orders.map((order) =>
+      startApp({ script, env: { ORDER: JSON.stringify(order) } }),
+    );
+    await Promise.all(processes.map((app) => app.ready()));
+    return processes;
+  });
+}
+
+const HOLD = statement('spec.hold', 'SELECT pg_advisory_xact_lock($1::bigint)::text');
 
 const sentBy = async (runId: string) => {
   const { rows } = await fixture.database.query<{ planned: bigint; sent: bigint }>(
