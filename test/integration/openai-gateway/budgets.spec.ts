@@ -7,7 +7,12 @@
 import { randomUUID } from 'node:crypto';
 import { nanoUsd, type NanoUsd } from '#libs/domain';
 import type { Metrics } from '#libs/metrics';
-import { callIdOf, giveUpUnknownCalls, type ModelCallRequest } from '#libs/openai-gateway';
+import {
+  bumpFences,
+  callIdOf,
+  giveUpUnknownCalls,
+  type ModelCallRequest,
+} from '#libs/openai-gateway';
 import { statement } from '#libs/postgres';
 import { priceOfCharge } from '../../oracle/price-of-charge.js';
 import { startApp, type AppProcess } from '../../support/app-process.js';
@@ -186,6 +191,51 @@ describe('a call', () => {
     expect(await spentOf(`run/${request.runId}`)).toBe(0n);
   });
 
+  it('is reserved for once where the answer to the commit is lost', async () => {
+    const request = withBudget(most);
+    let commits = 0;
+    const afterTransaction = () => {
+      commits += 1;
+      if (commits > 1) return;
+      throw Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' });
+    };
+    const outcome = await fixture.gateway({}, { afterTransaction }).callModel(request, anOwner());
+    expect(outcome.kind).toBe('completed');
+    expect(commits).toBe(2);
+    expect(await spentOf(`run/${request.runId}`)).toBe(billOf(request));
+  });
+
+  it('whose run is claimed while its budget is awaited is seen as sent by who claims it', async () => {
+    const request = withBudget(2n * most);
+    const key = `run/${request.runId}`;
+    await fixture.gateway().callModel({ ...request, item: 1 }, anOwner());
+    const waiting = async () => {
+      const { rows } = await fixture.database.query<{ n: number }>(
+        'SELECT count(DISTINCT pid)::int AS n FROM pg_locks WHERE NOT granted',
+      );
+      return rows[0]!.n;
+    };
+    let seen: unknown;
+    let claim: Promise<void> | undefined;
+    let outcome: Promise<unknown> | undefined;
+    await fixture.database.transaction(async (tx) => {
+      await tx.query('SELECT FROM processor.budgets WHERE key = $1 FOR UPDATE', [key]);
+      outcome = fixture.gateway().callModel(request, anOwner());
+      await until('it waits for its budget', async () => (await waiting()) === 1);
+      claim = fixture.database.transaction(async (taking) => {
+        bumpFences(taking, [{ runId: request.runId, fence: 2n }]);
+        const { rows } = await taking.query<{ state: string }>(
+          'SELECT state FROM processor.calls WHERE call_id = $1',
+          [callIdOf(request)],
+        );
+        seen = rows[0]?.state;
+      });
+      await until('the claim waits, or is through', async () => !!seen || (await waiting()) === 2);
+    });
+    await Promise.all([claim, outcome]);
+    expect(seen).toBe('sending');
+  });
+
   it('of a model that nobody has a price of is not sent, and the known ones are named', async () => {
     const request = withBudget(null, { model: 'gpt-99' });
     const outcome = await fixture.gateway().callModel(request, anOwner());
@@ -239,17 +289,47 @@ describe('budgets of a day', () => {
     },
   );
 
-  it('of zero let nothing be sent', async () => {
-    const name = randomUUID();
+  it('count a second sending on the day of the first', async () => {
+    const tenant = `tenant-${randomUUID()}`;
     const dayBudgets = {
-      tenants: new Map([[name, nanoUsd(0n)]]),
+      tenants: new Map([[tenant, nanoUsd(2n * most)]]),
       workflows: new Map<string, NanoUsd>(),
     };
     const gateway = fixture.gateway({}, { dayBudgets });
-    const refused = await gateway.callModel(aRequest({ tenant: name }), anOwner());
-    expect(refused).toMatchObject({ failure: { class: 'budget_exceeded' } });
+    const request = aRequest({ tenant });
+    script(request, { kind: 'reset_after_charge' });
+    await gateway.callModel(request, anOwner());
+    const [first, second] = [`tenant/2026-01-15/${tenant}`, `tenant/${today()}/${tenant}`];
+    await fixture.database.query('UPDATE processor.budgets SET key = $1 WHERE key = $2', [
+      ...[first, second],
+    ]);
+    await fixture.database.query(
+      'UPDATE processor.calls SET budgets = ARRAY[$1] WHERE call_id = $2',
+      [...[first, callIdOf(request)]],
+    );
+    await gateway.callModel({ ...request, whenUnknown: 'resend' }, anOwner());
+    expect(await spentOf(first)).toBe(most + billOf(request)!);
+    expect(await spentOf(second)).toBe(0n);
   });
 });
+
+it.each(['run', 'tenant', 'workflow'] as const)(
+  'a budget of zero for a %s lets nothing be sent',
+  async (scope) => {
+    const [name, zero] = [randomUUID(), nanoUsd(0n)];
+    const limits = (of: typeof scope) =>
+      new Map<string, NanoUsd>(scope === of ? [[name, zero]] : []);
+    const dayBudgets = { tenants: limits('tenant'), workflows: limits('workflow') };
+    const request = aRequest({
+      tenant: name,
+      budget: { workflow: name, runLimit: scope === 'run' ? zero : null, triesByPolicy: 3 },
+    });
+    const refused = await fixture.gateway({}, { dayBudgets }).callModel(request, anOwner());
+    expect(refused).toMatchObject({
+      failure: { class: 'budget_exceeded', code: `${scope}_budget` },
+    });
+  },
+);
 
 it('200 calls at once, over three processes, against a budget for 50: exactly what fits is sent, never a nano-dollar over', async () => {
   const name = `tenant-${randomUUID()}`;
