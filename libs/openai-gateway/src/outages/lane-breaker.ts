@@ -66,7 +66,7 @@ export class LaneBreaker {
     return state.ramp.tryEnter(nowMs) ? { kind: 'entered', ramp: state.ramp } : { kind: 'full' };
   }
 
-  /** OpenAI has answered as it should. */
+  /** OpenAI has answered as it should; while it is not closed the faults of before are forgotten. */
   worked(): void {
     this.#samples.success(
       this.#state.kind === 'closed' ? CircuitState.Closed : CircuitState.HalfOpen,
@@ -105,10 +105,7 @@ export class LaneBreaker {
       const ramp = new Ramp(this.rampPolicy, 'answered', nowMs);
       this.#state = { kind: 'ramping', ramp, times: state.times };
     }
-    if (state.kind === 'ramping' && state.ramp.isOver) {
-      this.#samples.success(CircuitState.HalfOpen); // forgets the faults of before
-      this.#state = { kind: 'closed' };
-    }
+    if (state.kind === 'ramping' && state.ramp.isOver) this.#state = { kind: 'closed' };
     return this.#state;
   }
 }
