@@ -155,9 +155,43 @@ describe('a latch', () => {
     expect(one.room()).toMatchObject({ inAll: 1 });
 
     const before = sent();
+    fixture.simulator.addFaults([
+      { match: { operation: 'retrieve' }, fault: unready, times: 'always' },
+    ]);
     const calls = Array.from({ length: 12 }, () => call(one));
     await until('the first is sent', () => sent() === before + 1);
+    expect(one.room()).toMatchObject({ inAll: 0 });
+    fixture.simulator.clearFaults();
     for (const outcome of await Promise.all(calls)) expect(outcome.kind).toBe('completed');
+  });
+
+  it.each([
+    ['set', 1],
+    ['released', 0],
+  ])('that was %s after a read was sent stays so when the read is answered', async (what, held) => {
+    const [answered, use] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const heldAtRead: number[] = [];
+    let isLate = false;
+    const around = {
+      'gateway.latches.held': async (run: () => Promise<unknown>) => {
+        if (!isLate) return run();
+        heldAtRead.push(gateway.latches().length);
+        const answer = await run();
+        answered.resolve();
+        await use.promise;
+        return answer;
+      },
+    };
+    const gateway: OpenAiGateway = await processor({}, undefined, { around });
+    refuse(401);
+    if (what === 'released') await call(gateway);
+    isLate = true;
+    await answered.promise;
+    if (what === 'set') await call(gateway);
+    else await gateway.releaseLatch(gateway.latches()[0]!.latchId);
+    use.resolve();
+    await until('the answer is taken', () => heldAtRead.length > 1);
+    expect(heldAtRead[1]).toBe(held);
   });
 
   it('lets one call of the fleet through when its probe is due; a good one releases it', async () => {
