@@ -218,6 +218,15 @@ describe('polling', () => {
     expect(chargesOf(request)).toBe(1);
   });
 
+  it('does not take the 404s of a proxy for the end', async () => {
+    const request = aRequest();
+    const { runId } = request;
+    const fault = { kind: 'status', status: 404, body: '<html>' } as const;
+    fixture.simulator.addFaults([{ match: { operation: 'retrieve', runId }, fault, times: 5 }]);
+    const outcome = await fixture.gateway().callModel(request, anOwner());
+    expect(outcome).toMatchObject({ kind: 'completed' });
+  });
+
   it('takes four 404s for the end: expired, paid', async () => {
     const request = aRequest();
     fixture.simulator.addFaults([
