@@ -75,6 +75,18 @@ describe('a claim', () => {
     expect(await fixture.events()).toHaveLength(300);
   });
 
+  it('does not wait for what another is taking', async () => {
+    await fixture.insertReady('a', 2);
+    await one.database.transaction(async (tx) => {
+      const { rows } = await tx.query<{ run_id: string }>(
+        'SELECT run_id FROM processor.executions ORDER BY seq LIMIT 1 FOR UPDATE',
+      );
+      const claims = await two.claims.claim(1);
+      expect(claims).toHaveLength(1);
+      expect(idsOf(claims)).not.toContain(rows[0]!.run_id);
+    });
+  });
+
   it('is never for more than the free slots, nor for more than 64', async () => {
     await fixture.insertReady('a', 100);
     await fixture.insertReady('b', 100);

@@ -97,6 +97,15 @@ it('a run waits in the lane of the model that it waits for', async () => {
   expect(await processor.claims.claim(10, undefined, shut)).toHaveLength(1);
 });
 
+it('a shut lane takes no slot from the others', async () => {
+  const { processor, claim, runId } = await aClaimed();
+  await processor.moves.move(claim, { ...parked, model: 'gpt-other' });
+  await fixture.insertReady('default', 5);
+  await fixture.sql('UPDATE processor.lanes SET virtual_time = 0');
+  const claimed = await processor.claims.claim(1, undefined, shut);
+  expect(claimed.map(({ run }) => run.run_id)).toEqual([runId]);
+});
+
 it('a lane that has room for two gives two, over all its tenants', async () => {
   await fixture.insertReady('one', 5);
   await fixture.insertReady('other', 5);
