@@ -161,6 +161,43 @@ describe('a call whose owner goes away', () => {
     },
   );
 
+  it('is unknown once its run is to end, where nobody can be asked what became of it', async () => {
+    const request = aRequest();
+    fixture.simulator.addFaults([
+      { match: { runId: request.runId }, fault: { kind: 'hang', ms: 60_000 } },
+    ]);
+    const dying = anOwner(1n);
+    const before = fixture.gateway({ requestTimeoutMs: 60_000 }).callModel(request, dying);
+    await until('sent', () => sentOf(request) === 1);
+    dying.stop();
+    expect(await before).toEqual({ kind: 'aborted' });
+    const { signal } = new AbortController();
+    const closed = await fixture.gateway().closeCalls(request.runId, signal);
+    expect(closed).toEqual({ closed: 0, leftOpen: 1 });
+    expect(await fixture.rowOf(request)).toMatchObject({
+      ...{ state: 'unknown', failure: { code: 'sender_died' } },
+    });
+  });
+
+  it('is still open once its run is to end, where OpenAI does not confirm the cancel', async () => {
+    const request = aRequest();
+    const match = { runId: request.runId };
+    const refused = { kind: 'status', status: 500 } as const;
+    fixture.simulator.addFaults([
+      { match, fault: { kind: 'latency', ms: 60_000 } },
+      { match: { ...match, operation: 'cancel' }, fault: refused, times: 'always' },
+    ]);
+    const owner = anOwner(1n);
+    const before = fixture.gateway().callModel(request, owner);
+    await until('accepted', async () => (await fixture.rowOf(request)).state === 'accepted');
+    owner.stop();
+    await before;
+    const { signal } = new AbortController();
+    const gateway = fixture.gateway({ cancelGraceMs: 200 });
+    expect(await gateway.closeCalls(request.runId, signal)).toEqual({ closed: 0, leftOpen: 1 });
+    expect(await fixture.rowOf(request)).toMatchObject({ state: 'accepted' });
+  });
+
   it('is not lost when its reply comes after the owner was stopped: the next owner finds it', async () => {
     const request = aRequest();
     fixture.simulator.addFaults([
