@@ -95,6 +95,7 @@ describe.each(['api', 'processor'] as const)('the %s', (name) => {
     const askedAt = performance.now();
     expect(await app.stop()).toEqual({ code: 0, signal: null });
     expect(performance.now() - askedAt).toBeLessThan(3_000);
+    expect(app.output()).not.toContain('left open');
   });
 });
 
