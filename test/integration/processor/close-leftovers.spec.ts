@@ -2,7 +2,12 @@
  * What ended runs left at OpenAI is closed and booked by any processor, whoever had the run.
  * Real: Postgres, HTTP, the openai SDK. Stands in: OpenAI (dev/simulator); how the runs ended is in run-moves.spec.ts.
  */
-import { callIdOf, noteLeftovers, type ModelCallRequest } from '#libs/openai-gateway';
+import {
+  callIdOf,
+  noteLeftovers,
+  takeLeftovers,
+  type ModelCallRequest,
+} from '#libs/openai-gateway';
 import { silentLog } from '#libs/process';
 import { LeftoverWorker } from '../../../apps/processor/src/close-calls/leftover-worker.js';
 import { WaitingCallsStore } from '../../../apps/processor/src/close-calls/waiting-calls.store.js';
@@ -131,6 +136,14 @@ describe('of a run that has not ended, a call that nobody follows', () => {
     await until('settled', async () => (await noted(request)) === 0);
     expect((await rowOf(request)).state).toBe('accepted');
   });
+});
+
+it('what one processor has taken no other takes before its time', async () => {
+  const request = await leftCall({ kind: 'latency', ms: 60_000 });
+  await endRun(request);
+  const take = () => takeLeftovers(fixture.database, 10, 60_000);
+  const taken = [...(await take()), ...(await take())].map(({ runId }) => runId);
+  expect(taken.filter((runId) => runId === request.runId)).toHaveLength(1);
 });
 
 it('a call whose cancel is not confirmed is looked at again, and not for ever', async () => {
