@@ -270,8 +270,9 @@ describe('a response that a webhook tells of', () => {
   it('that is none of ours, gone, or not at its end, changes nothing', async () => {
     const gateway = listening();
     expect(await gateway.lookUp('resp_nobody', true)).toEqual({ kind: 'gone' });
-    const others: Record<string, string>[] = [{ call_id: randomUUID() }, { call_id: 'none' }, {}];
-    for (const metadata of others) {
+    const elsewhere = await sendingOf('another account');
+    const unknown = { call_id: randomUUID() };
+    for (const metadata of [elsewhere, unknown, { call_id: 'none' }, {}]) {
       const responseId = await ended(await accepted(metadata));
       expect(await gateway.lookUp(responseId, true)).toEqual({ kind: 'not_ours' });
     }
@@ -304,7 +305,7 @@ describe('a response that a webhook tells of', () => {
 });
 
 /** A background response that this spec asks for itself. */
-async function accepted(metadata: Record<string, string>): Promise<string> {
+async function accepted(metadata: object): Promise<string> {
   const answer = await fetch(`${fixture.simulator.baseUrl}/responses`, {
     method: 'POST',
     headers: { authorization: 'Bearer sk-other', 'content-type': 'application/json' },
@@ -316,6 +317,17 @@ async function accepted(metadata: Record<string, string>): Promise<string> {
 const namesOf = (request: ModelCallRequest) => ({
   ...{ call_id: callIdOf(request), run_id: request.runId },
 });
+
+/** The names of a call that is on its way. */
+async function sendingOf(account: string) {
+  const request = aRequest();
+  await fixture.database.query(
+    `INSERT INTO processor.calls (call_id, tenant, run_id, step, item, try, fence, mode, model, state, attempt_count, account)
+     VALUES ($1, 'default', $2, 0, 0, 1, 1, 'background', 'gpt-5.2', 'sending', 1, $3)`,
+    [callIdOf(request), request.runId, account],
+  );
+  return namesOf(request);
+}
 
 async function ended(responseId: string): Promise<string> {
   const work = fixture.simulator.find(responseId)!;
