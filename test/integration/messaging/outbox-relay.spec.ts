@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   Consumer,
+  type KafkaConnection,
   type OutboxMessage,
   OutboxMessageTooLargeError,
   OutboxRelay,
@@ -101,6 +102,29 @@ it('publishes what was committed, as it was appended, and leaves no row behind',
   const [message] = await seen.reaches(1);
   expect(message).toMatchObject({ key: 'run-1', subject: 'run-1', data: { number: 1 } });
   await eventually(outbox.rows, (rows) => rows === 0);
+});
+
+it('asks for the word of every replica in sync', async () => {
+  // One broker answers alike whatever it is asked for: so that is looked at on its way to it.
+  const asked: unknown[] = [];
+  const newClient = (...args: Parameters<KafkaConnection['newClient']>) => {
+    const client = kafka.kafka.newClient(...args);
+    const producer: typeof client.producer = (config) => {
+      const made = client.producer(config);
+      const sendBatch: typeof made.sendBatch = (batch) => {
+        asked.push(batch.acks);
+        return made.sendBatch(batch);
+      };
+      return { ...made, sendBatch };
+    };
+    return { ...client, producer };
+  };
+  const get = (target: KafkaConnection, property: string | symbol): unknown =>
+    property === 'newClient' ? newClient : Reflect.get(target, property);
+  relay({ kafka: new Proxy(kafka.kafka, { get }) }).start();
+  await append([event('run-1', 1)]);
+  await seen.reaches(1);
+  expect(asked).toEqual([-1]);
 });
 
 it('publishes nothing of a transaction that rolled back', async () => {
