@@ -433,7 +433,7 @@ describe('a call', () => {
     });
     const { rows } = await gateways.database.query<CallFact>(
       `SELECT call_id::text AS "callId", run_id::text AS "runId", step, item, state, false AS "possibleDuplicate",
-         reserved, cost, lost_sendings AS "lostSendings"
+         reserved, cost, lost_sendings AS "lostSendings", usage_estimated AS "usageEstimated"
        FROM processor.calls WHERE run_id = $1`,
       [runId],
     );

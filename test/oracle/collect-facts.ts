@@ -84,7 +84,8 @@ const EXECUTIONS = `SELECT run_id::text AS "runId", status, version, failure, re
 const ATTEMPTS = `SELECT run_id::text AS "runId", fence::text, dispatch, outcome FROM processor.attempts`;
 
 const CALLS = `SELECT call_id::text AS "callId", run_id::text AS "runId", step, item, state,
-    possible_duplicate AS "possibleDuplicate", reserved, cost, lost_sendings AS "lostSendings"
+    possible_duplicate AS "possibleDuplicate", reserved, cost, lost_sendings AS "lostSendings",
+    usage_estimated AS "usageEstimated"
   FROM processor.calls`;
 
 const EFFECTS = `SELECT 'dlv_' || effect_id AS "deliveryId", run_id::text AS "runId", step, state,

@@ -62,6 +62,8 @@ export interface CallFact {
   readonly cost: bigint | null;
   /** Sendings before the newest of which the ledger does not know what they cost. */
   readonly lostSendings: number;
+  /** Its answer was found on its conversation: what it used, and so what it cost, was not told. */
+  readonly usageEstimated: boolean;
 }
 
 /** What OpenAI would bill. */

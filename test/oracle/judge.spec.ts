@@ -11,7 +11,7 @@ const progressed = event(2, 'RunProgressed', 'running');
 const completed = event(3, 'RunCompleted', 'completed');
 const call = {
   ...{ callId: 'c', runId: 'a', step: 0, item: 0, state: 'done', possibleDuplicate: false },
-  ...{ reserved: 50n, cost: 30n, lostSendings: 0 },
+  ...{ reserved: 50n, cost: 30n, lostSendings: 0, usageEstimated: false },
 };
 const charge = { callId: 'c', runId: 'a', price: 30n };
 
@@ -172,6 +172,11 @@ it('finds nothing wrong with a run that went right, repeats and a takeover inclu
 it('finds nothing wrong with a second payment that the step allowed and the ledger booked', () => {
   const calls = [{ ...call, possibleDuplicate: true, lostSendings: 1 }];
   expect(judge({ ...right, calls, charges: [...right.charges, ...right.charges] })).toEqual([]);
+});
+
+it('finds nothing wrong with an answer from a conversation, of which nobody told what it cost', () => {
+  const calls = [{ ...call, cost: null, usageEstimated: true }];
+  expect(judge({ ...right, calls })).toEqual([]);
 });
 
 it('finds nothing wrong with a message that was told again where that is booked', () => {

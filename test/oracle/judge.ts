@@ -148,12 +148,13 @@ function unbooked({ charges, calls }: Facts): Breach[] {
 function misbooked({ charges, calls }: Facts): Breach[] {
   const byCall = Map.groupBy(charges, ({ callId }) => callId);
   return calls.flatMap((call) => {
-    const { callId, cost, state, reserved, lostSendings } = call;
+    const { callId, cost, state, reserved, lostSendings, usageEstimated } = call;
     const prices = (byCall.get(callId) ?? []).flatMap(({ price }) =>
       price === null ? [] : [price],
     );
     const isMadeUp = cost !== null && cost > 0n && !prices.includes(cost);
-    const isForgotten = cost === null && state === 'done' && prices.length > 0;
+    const isTold = state === 'done' && !usageEstimated;
+    const isForgotten = cost === null && isTold && prices.length > 0;
     const isShort = chargedTo(call) < sumOf(prices);
     if (!isMadeUp && !isForgotten && !isShort) return [];
     const ledger = `booked ${cost}, reserved ${reserved} for each of ${lostSendings} lost`;
