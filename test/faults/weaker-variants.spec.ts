@@ -8,6 +8,7 @@ import { randomUUID } from 'node:crypto';
 import { nanoUsd, printUsd, type NanoUsd } from '#libs/domain';
 import type { Tx } from '#libs/postgres';
 import type { Claim } from '../../apps/processor/src/execute-runs/claim.js';
+import { eventually } from '../support/eventually.js';
 import { aRequest, anOwner, startGatewayFixture, type GatewayFixture } from '../support/gateway.js';
 import { aMessage, kafkaStack, topicSpec } from '../integration/messaging/messaging-stack.js';
 import {
@@ -358,7 +359,7 @@ describe('a call', () => {
   });
 
   it('of a claim that did not raise the fence both send it', async () => {
-    expect(await chargedByTwoClaims(1n, 1n)).toEqual(['paid_twice', 'misbooked']);
+    expect(await chargedByTwoClaims(1n, 1n)).toEqual(['paid_twice']);
   });
 
   /** Both read the call as planned before either of them sends. */
@@ -367,13 +368,14 @@ describe('a call', () => {
     const gone = anOwner(1n);
     gone.loseLease();
     await gateways.gateway().callModel(planned, gone);
+    const newest = fences.filter((fence) => fence === fences.at(-1)).length;
     const both = Promise.withResolvers<void>();
     let read = 0;
     const around = {
       'gateway.open_sending': async (run: () => Promise<unknown>) => {
         const rows = await run();
         read += 1;
-        if (read === fences.length) both.resolve();
+        if (read === fences.length) void holdRow(planned.runId, newest, both.resolve);
         await both.promise;
         return rows;
       },
@@ -382,6 +384,21 @@ describe('a call', () => {
       fences.map((fence) => gateways.gateway({}, { around }).callModel(planned, anOwner(fence))),
     );
     return rulesBrokenBy(await billOf(planned.runId));
+  }
+
+  /** Until so many want to write the run's call: each of them has read it as it is now. */
+  async function holdRow(runId: string, writers: number, whenHeld: () => void): Promise<void> {
+    await gateways.database.transaction(async (tx) => {
+      await tx.query('SELECT FROM processor.calls WHERE run_id = $1 FOR UPDATE', [runId]);
+      whenHeld();
+      await eventually('they want to write', async () => {
+        const { rows } = await gateways.database.query<{ waiting: number }>(
+          `SELECT count(*)::int AS waiting FROM pg_stat_activity
+           WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+        );
+        return rows[0]!.waiting >= writers;
+      });
+    });
   }
 
   describe('of forty at once, of a run whose budget is for one', () => {
