@@ -359,7 +359,8 @@ describe('a call', () => {
   });
 
   it('of a claim that did not raise the fence both send it', async () => {
-    expect(await chargedByTwoClaims(1n, 1n)).toEqual(['paid_twice']);
+    // Whether the books are short as well depends on who of the two ends the call.
+    expect(await chargedByTwoClaims(1n, 1n)).toContain('paid_twice');
   });
 
   /** Both read the call as planned before either of them sends. */
