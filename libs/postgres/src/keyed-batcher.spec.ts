@@ -190,7 +190,7 @@ describe('natural batching', () => {
     });
     await Promise.all(next);
     expect(table.statements).toEqual([['a'], ['b', 'c', 'd']]);
-    expect(performance.now() - pushedAtMs).toBeGreaterThanOrEqual(49);
+    expect(performance.now() - pushedAtMs).toBeGreaterThanOrEqual(47); // a timer of Node's may end up to 2 ms early
   });
 });
 

@@ -69,8 +69,8 @@ describe.each(['background', 'foreground'] as const)('a reply that is lost (%s)'
 });
 
 it('is waited for while its call runs, past its time too: nothing is sent again', async () => {
-  const request = aRequest({ mode: 'foreground', callTimeoutMs: 100 }); // nobody listens any more then
-  script(request, { kind: 'latency', ms: 700 });
+  const request = aRequest({ mode: 'foreground', callTimeoutMs: 1_000 }); // enough for it to arrive; nobody listens any more then
+  script(request, { kind: 'latency', ms: 1_600 });
   const outcome = await anchored().callModel(request, anOwner());
   expect(outcome).toMatchObject({ kind: 'completed', responseId: null });
   expect([sentOf(request), chargesOf(request)]).toEqual([1, 1]);
