@@ -1,5 +1,12 @@
 /** Every statement on schema `content`. `body` and `adopted`: see the migrations. */
-import { packBytes, type Sql, type Statement, statement, type Tx } from '#libs/postgres';
+import {
+  hotStatement,
+  packBytes,
+  type Sql,
+  type Statement,
+  statement,
+  type Tx,
+} from '#libs/postgres';
 
 /** What a content is found by. */
 export interface ContentName {
@@ -63,7 +70,7 @@ export function contentKey({ tenant, digest }: ContentName): string {
 
 const COLUMNS = 'tenant, digest, body_id, media_type, file_name, size_bytes, created_at';
 
-const PUT_SMALL = statement(
+const PUT_SMALL = hotStatement(
   'content.put_small',
   `INSERT INTO content.contents (tenant, digest, media_type, file_name, size_bytes, bytes)
    SELECT tenant, digest, media_type, file_name, size, substr($5::bytea, start, size)
@@ -80,7 +87,7 @@ const FIND = statement(
    JOIN unnest($1::text[], $2::bytea[]) AS wanted(tenant, digest) USING (tenant, digest)`,
 );
 /** A small content that came as a stream is a body of one chunk. */
-const READ = statement(
+const READ = hotStatement(
   'content.read',
   `SELECT ${COLUMNS}, coalesce(c.bytes, CASE WHEN size_bytes <= $3::bigint THEN (
      SELECT ch.bytes FROM content.chunks ch WHERE ch.body_id = c.body_id AND ch.position = 0) END) AS bytes

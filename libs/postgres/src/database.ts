@@ -10,8 +10,8 @@
  *      reaches the next in the pool.
  * (D5) Every wait has an end: for a connection, for a statement (by the server, and by us if the server is
  *      silent), and for a transaction whose process has been paused.
- * (D6) A plan is no older than `PLANS_HOLD_MS`: a statement that was prepared while its table was empty is planned anew
- *      soon after rows have come, and not only when autovacuum gets round to its first ANALYZE.
+ * (D6) A hot statement is planned once per connection, for all values; any other each time, for what its tables hold by then. A plan
+ *      that is kept from a time when a table was empty may read all of it later: hot statements are written so that theirs can not.
  * (D7) Statements whose answer nobody needs before the next one travel with it: BEGIN with the first, what is only sent with
  *      COMMIT. One that fails takes the transaction with it: Postgres answers the COMMIT with ROLLBACK.
  */
@@ -44,20 +44,17 @@ export interface DatabaseOptions {
 /** A transaction that runs no statement for so long belongs to a process that is paused: its locks are freed. */
 const IDLE_IN_TRANSACTION_MS = 15_000;
 
-/** How long a connection uses its plans; a table can grow by some thousand rows in that time. */
-const PLANS_HOLD_MS = 2_000;
-
 /**
- * Our statements find their rows by index. A plan that is prepared while a table is empty reads it from end to end, and goes on
- * doing so when it holds a hundred thousand rows: such plans are taken out of the choice. JIT costs more than it saves here.
+ * Our statements find their rows by index: a plan that is made while a table is empty reads it from end to end, and goes on doing so
+ * when it holds a hundred thousand rows, so such plans are taken out of the choice. JIT costs more than it saves here.
  */
-const PLANNER_OPTIONS = '-c enable_seqscan=off -c jit=off';
+export const PLANNER_OPTIONS = '-c enable_seqscan=off -c jit=off';
 
 export class Database implements Sql {
   private readonly pool: pg.Pool;
   private closing: Promise<void> | null = null;
-  /** Monotonic, by connection: since when its plans are used. */
-  private readonly plansSinceMs = new WeakMap<pg.PoolClient, number>();
+  /** How each connection plans at the moment; absent: not known (D6). */
+  private readonly planning = new WeakMap<pg.PoolClient, Statement['planned']>();
 
   constructor(options: DatabaseOptions) {
     const statementTimeoutMs = options.statementTimeoutMs ?? 30_000;
@@ -129,25 +126,16 @@ export class Database implements Sql {
     work: (connection: LentConnection) => Promise<T>,
   ): Promise<T> {
     const client = await this.pool.connect();
-    const connection = new LentConnection(client);
+    const connection = new LentConnection(client, this.planning);
     const onLost = () => (connection.spoiled = true); // (D1) the statement it runs is rejected by pg itself
     client.on('error', onLost);
     try {
-      await this.dropOldPlans(client, connection); // (D6)
       return await work(connection);
     } finally {
       connection.end();
       client.release(afterwards === 'destroy' || !connection.reusable); // (D2), (D4)
       client.off('error', onLost);
     }
-  }
-
-  private async dropOldPlans(client: pg.PoolClient, connection: LentConnection): Promise<void> {
-    const sinceMs = this.plansSinceMs.get(client);
-    const nowMs = performance.now();
-    if (sinceMs !== undefined && nowMs - sinceMs < PLANS_HOLD_MS) return;
-    this.plansSinceMs.set(client, nowMs);
-    if (sinceMs !== undefined) await connection.query('DISCARD PLANS');
   }
 }
 
@@ -156,7 +144,10 @@ class LentConnection implements Sql {
   spoiled = false;
   private ended = false;
 
-  constructor(private readonly client: pg.PoolClient) {}
+  constructor(
+    private readonly client: pg.PoolClient,
+    private readonly planning: WeakMap<pg.PoolClient, Statement['planned']>,
+  ) {}
 
   async query<Row = Record<string, unknown>>(
     statement: string | Statement,
@@ -171,13 +162,28 @@ class LentConnection implements Sql {
     values: readonly unknown[] = [],
   ): Promise<pg.QueryResult> {
     if (this.ended) throw new TransactionEndedError();
-    const named = typeof statement === 'string' ? { text: statement } : statement;
+    const { text, name, planned } = typeof statement === 'string' ? unnamed(statement) : statement;
+    if (values.length > 0) this.planAs(planned);
     try {
-      return await this.client.query({ ...named, values: values as unknown[] });
+      return await this.client.query({ text, name, values: values as unknown[] });
     } catch (error) {
+      this.forgetPlanning();
       if (isConnectionSpoiled(error)) this.spoiled = true;
       throw error;
     }
+  }
+
+  /** (D6) Travels with the statement that it is for. */
+  private planAs(planned: Statement['planned']): void {
+    if (this.planning.get(this.client) === planned) return;
+    this.planning.set(this.client, planned);
+    const mode = planned === 'once' ? 'force_generic_plan' : 'force_custom_plan';
+    this.client.query(`SET plan_cache_mode = ${mode}`).catch(() => undefined); // the statement fails, too
+  }
+
+  /** What it was set to in a transaction is undone with it. */
+  forgetPlanning(): void {
+    this.planning.delete(this.client);
   }
 
   /** A transaction left open (a ROLLBACK that failed) must not be inherited by the next in the pool. */
@@ -188,6 +194,10 @@ class LentConnection implements Sql {
   end(): void {
     this.ended = true;
   }
+}
+
+function unnamed(text: string) {
+  return { text, name: undefined, planned: 'each_time' } as const;
 }
 
 class OpenTransaction implements Tx {
@@ -243,6 +253,7 @@ async function commit(connection: LentConnection, tx: OpenTransaction): Promise<
 
 /** Where ROLLBACK itself fails the connection is destroyed, and Postgres rolls back: the work's error matters more. */
 async function rollBack(connection: LentConnection): Promise<void> {
+  connection.forgetPlanning();
   try {
     await connection.run('ROLLBACK');
   } catch {

@@ -2,8 +2,16 @@
  * Postgres for all of Holdfast: pool, transactions, batching, leases, notifications, migrations.
  * Mind: int8 columns are `bigint` (column-types.ts).
  */
-export { type Rows, type Sql, statement, type Statement, type Tx } from './sql.js';
-export { Database, type DatabaseOptions } from './database.js';
+export {
+  hotStatement,
+  hotStatements,
+  type Rows,
+  type Sql,
+  statement,
+  type Statement,
+  type Tx,
+} from './sql.js';
+export { Database, type DatabaseOptions, PLANNER_OPTIONS } from './database.js';
 export {
   CommitOutcomeUnknownError,
   isRowRejection,

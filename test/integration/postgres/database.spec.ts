@@ -7,6 +7,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import {
   CommitOutcomeUnknownError,
   Database,
+  hotStatement,
   isRowRejection,
   isTransientError,
   type Sql,
@@ -198,6 +199,40 @@ describe('a connection', () => {
       expect(isTransientError(await caught(database.query(read)))).toBe(true);
       expect((await database.query(read)).rows).toEqual([{ id: 1, text: null, late: null }]);
       await admin.query('ALTER TABLE notes DROP COLUMN late');
+    });
+  });
+
+  it('plans hot statements once, others each time, also after a transaction that was rolled back', async () => {
+    const hot = hotStatement('spec.hot', 'SELECT id FROM notes WHERE id = $1');
+    const cold = statement('spec.cold', 'SELECT text FROM notes WHERE id = $1');
+    await using({ maxConnections: 1 }, async (database) => {
+      const useBoth = async (sql: Sql) => {
+        for (const each of [cold, hot, hot, cold]) await sql.query(each, [1]);
+      };
+      await useBoth(database);
+      await database.transaction(useBoth);
+      await database.query(hot, [1]);
+      await caught(
+        database.transaction(async (tx) => {
+          await tx.query(cold, [1]);
+          throw new Error('the work fails'); // and how it plans is undone
+        }),
+      );
+      await database.query(cold, [1]);
+      await caught(
+        database.transaction(async (tx) => {
+          await tx.query(hot, [1]);
+          await caught(tx.query('SELECT 1 / 0')); // so that COMMIT rolls back
+        }),
+      );
+      await database.query(hot, [1]);
+      const { rows } = await database.query(`
+        SELECT name, generic_plans AS once, custom_plans AS "eachTime" FROM pg_prepared_statements
+        WHERE name LIKE 'spec.%' ORDER BY name`);
+      expect(rows).toEqual([
+        { name: 'spec.cold', once: 0n, eachTime: 6n },
+        { name: 'spec.hot', once: 7n, eachTime: 0n },
+      ]);
     });
   });
 

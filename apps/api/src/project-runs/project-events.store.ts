@@ -16,7 +16,14 @@
  */
 import type { Metrics } from '#libs/metrics';
 import { pauseAt } from '#libs/pause-points';
-import { KeyedBatcher, statement, type Database, type Sql, type Tx } from '#libs/postgres';
+import {
+  type Database,
+  hotStatement,
+  KeyedBatcher,
+  type Sql,
+  statement,
+  type Tx,
+} from '#libs/postgres';
 import type { ParkReason } from '../schema/index.js';
 import { answerDecisions, isAnswer } from './answer-decisions.store.js';
 import { readEvent, type IncomingEvent } from './incoming-event.js';
@@ -208,11 +215,12 @@ const setView = (change: string) => `
 /** The silence is over. */
 const MOVED = 'moved_at = now(), asks = 0, asked_at = NULL, confirmed_at = NULL';
 
+/** Not EXISTS: where a plan is made while the table is empty, Postgres would read all of it into a hash (D6 of libs/postgres). */
 const inHistory = (event: string) => `
-  EXISTS (SELECT FROM api.run_events h
-          WHERE h.tenant = ${event}.tenant AND h.run_id = ${event}.run_id AND h.version = ${event}.version)`;
+  (SELECT true FROM api.run_events h
+   WHERE h.tenant = ${event}.tenant AND h.run_id = ${event}.run_id AND h.version = ${event}.version) IS NOT NULL`;
 
-const APPLY = statement(
+const APPLY = hotStatement(
   'api.project-events.apply',
   `WITH incoming AS (
      SELECT * FROM unnest($1::text[], $2::uuid[], $3::int[], $4::text[], $5::text[], $6::text[], $7::timestamptz[],
@@ -262,10 +270,10 @@ const APPLY = statement(
             ELSE 'late'
           END AS outcome,
           COALESCE(applied.over_gap, false) AS "overGap",
-          applied.place IS NOT NULL AND EXISTS (
-            SELECT FROM api.parked_events p
+          applied.place IS NOT NULL AND (
+            SELECT true FROM api.parked_events p
             WHERE p.tenant = i.tenant AND p.run_id = i.run_id AND p.version = i.version + 1
-              AND p.reason IN ('gap', 'unknown_run')) AS "nextWaits"
+              AND p.reason IN ('gap', 'unknown_run') LIMIT 1) IS NOT NULL AS "nextWaits"
    FROM incoming i
    LEFT JOIN run ON run.tenant = i.tenant AND run.id = i.run_id
    LEFT JOIN applied USING (place)

@@ -12,10 +12,10 @@ import type { RunFailure, RunPriority, RunProgress, RunStatus, Waiting } from '#
   comment:
     "One row per run: what was asked, which never changes, and where it stands, which follows the run's events.",
 })
-@Index('runs_idempotency_key', ['tenant', 'idempotencyKey'], { unique: true })
-@Index('runs_by_status', ['tenant', 'status', 'id'])
-@Index('runs_by_workflow', ['tenant', 'workflow', 'id'])
-@Index('runs_by_reference', ['tenant', 'reference', 'id'])
+@Index('runs_idempotency_key', ['idempotencyKey', 'tenant'], { unique: true })
+@Index('runs_by_status', ['status', 'tenant', 'id'])
+@Index('runs_by_workflow', ['workflow', 'tenant', 'id'])
+@Index('runs_by_reference', ['reference', 'tenant', 'id'])
 @Index('runs_ended', { synchronize: false })
 @Index('runs_expired', { synchronize: false })
 @Index('runs_by_input', { synchronize: false })

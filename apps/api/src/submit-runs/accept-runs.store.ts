@@ -8,7 +8,14 @@
  */
 import type { Outbox, OutboxRelay } from '#libs/messaging';
 import { pauseAt } from '#libs/pause-points';
-import { KeyedBatcher, statement, type Database, type Sql, type Tx } from '#libs/postgres';
+import {
+  type Database,
+  hotStatement,
+  KeyedBatcher,
+  type Sql,
+  statement,
+  type Tx,
+} from '#libs/postgres';
 import { RUN_COLUMNS, type RunRow } from '../schema/index.js';
 import type { NewRun } from './new-run.js';
 
@@ -131,7 +138,7 @@ function textOf({ tenant, idempotencyKey }: RunKey): string {
   return `${tenant} ${idempotencyKey}`;
 }
 
-const INSERT = statement(
+const INSERT = hotStatement(
   'api.accept-runs.insert',
   `INSERT INTO api.runs (tenant, id, idempotency_key, body_hash, workflow, workflow_version, input_ref, documents,
                          priority, deadline_at, reference, labels, status, attempt, max_attempts, created_at,

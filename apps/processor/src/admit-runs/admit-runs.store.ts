@@ -10,7 +10,7 @@
  * (A5) A run that the api has heard of and this database has not was lost here. It is admitted before a person, with the version
  *      that the api knows: what it did and paid before is not known, and it must not do it again by itself.
  */
-import { KeyedBatcher, statement, type Database, type Tx } from '#libs/postgres';
+import { type Database, hotStatement, KeyedBatcher, statement, type Tx } from '#libs/postgres';
 import type { Outbox } from '#libs/messaging';
 import { pauseAt } from '#libs/pause-points';
 import type { WorkflowCatalogue } from '#libs/workflows';
@@ -237,14 +237,14 @@ async function hop(
 
 const NOW = statement('processor.now', 'SELECT clock_timestamp() AS now');
 
-const MAKE_LANES = statement(
+const MAKE_LANES = hotStatement(
   'processor.lanes.make',
   `INSERT INTO processor.lanes (tenant, model)
    SELECT DISTINCT tenant, model FROM unnest($1::text[], $2::text[]) AS l (tenant, model) ORDER BY 1, 2
    ON CONFLICT DO NOTHING`,
 );
 
-const INSERT = statement(
+const INSERT = hotStatement(
   'processor.executions.insert',
   `INSERT INTO processor.executions
      (run_id, tenant, model, priority, workflow, workflow_version, request, traceparent, origin, status, dispatch, max_attempts,

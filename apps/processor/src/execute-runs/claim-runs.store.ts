@@ -12,12 +12,18 @@
  *      this claim, and the rescuer takes the runs back.
  * (C6) A lane gives no more runs than the gateway has room for, none where it is shut: they would hold slots and wait. What is
  *      begun is claimed all the same, since calls of it may be open at OpenAI and have to be fetched; what is parked is not.
- * (C7) It is planned once for all values: by itself Postgres would make a plan for each claim, which takes longer than the claim.
  */
 import type { Outbox } from '#libs/messaging';
 import { bumpFences, type LaneRoom } from '#libs/openai-gateway';
 import { pauseAt } from '#libs/pause-points';
-import { statement, uuidv7, type Database, type Statement, type Tx } from '#libs/postgres';
+import {
+  type Database,
+  hotStatement,
+  statement,
+  type Statement,
+  type Tx,
+  uuidv7,
+} from '#libs/postgres';
 import { FIRST_FENCE, runEventMessage, type ExecutionRow } from '../schema/index.js';
 import type { Claim } from './claim.js';
 import type { ClaimRoom } from './claim-room.js';
@@ -74,7 +80,6 @@ export class ClaimRunsStore {
   ): Promise<ClaimedRow[]> {
     const ids = Array.from({ length: wanted }, () => uuidv7());
     const values = [wanted, this.owner, this.leaseMs, ids, ...lanes];
-    tx.send('SET LOCAL plan_cache_mode = force_generic_plan'); // (C7)
     return (await tx.query<ClaimedRow>(claim, values)).rows;
   }
 
@@ -134,7 +139,7 @@ const CLAIMED = `claimed AS (
  * Whether a lane has work is asked by LATERAL … ORDER BY … LIMIT 1, which is one look into the index: EXISTS becomes a join, and
  * with it, by the mood of the planner's statistics, a scan of every run that waits.
  */
-const CLAIM = statement(
+const CLAIM = hotStatement(
   'processor.executions.claim',
   `WITH lane AS MATERIALIZED (
      SELECT l.tenant, l.model, l.weight, r.room, r.in_lane,
@@ -166,13 +171,13 @@ const CLAIM = statement(
    ), ${CLAIMED}, served AS (
      SELECT tenant, model, count(*) AS runs FROM claimed GROUP BY 1, 2
    ), free_lane AS (
-     SELECT l.tenant, l.model FROM processor.lanes l JOIN served USING (tenant, model)
+     SELECT l.tenant, l.model, served.runs FROM processor.lanes l JOIN served USING (tenant, model)
      ORDER BY l.tenant, l.model FOR NO KEY UPDATE OF l SKIP LOCKED
    ), advanced AS (
      UPDATE processor.lanes l
      SET virtual_time = greatest(l.virtual_time, (SELECT max(virtual_time) FROM processor.lanes) - $6::int)
-                        + s.runs::float8 / l.weight
-     FROM served s JOIN free_lane USING (tenant, model) WHERE l.tenant = s.tenant AND l.model = s.model
+                        + f.runs::float8 / l.weight
+     FROM free_lane f WHERE l.tenant = f.tenant AND l.model = f.model
    )
    SELECT claimed.*, now() AS now, lane.weight FROM claimed JOIN lane USING (tenant, model)`,
 );

@@ -1,4 +1,4 @@
-import { statement, type Database } from '#libs/postgres';
+import { type Database, hotStatement } from '#libs/postgres';
 import type { Claim } from './claim.js';
 
 export interface LeaseAnswer {
@@ -29,20 +29,22 @@ export class LeasesStore {
   }
 }
 
-const RENEW = statement(
+const RENEW = hotStatement(
   'processor.executions.renew_leases',
   `WITH held AS (
      SELECT * FROM unnest($1::uuid[], $2::bigint[]) AS h (run_id, fence)
    ), free AS (
-     SELECT e.run_id FROM processor.executions e JOIN held h ON h.run_id = e.run_id
-     WHERE e.status = 'running' AND e.owner = $3 AND e.fence = h.fence
-     ORDER BY e.run_id FOR NO KEY UPDATE OF e SKIP LOCKED
+     SELECT e.run_id
+     FROM (SELECT * FROM held ORDER BY run_id) h CROSS JOIN LATERAL (
+       SELECT e.run_id FROM processor.executions e
+       WHERE e.run_id = h.run_id AND e.owner = $3 AND e.fence = h.fence
+       FOR NO KEY UPDATE SKIP LOCKED) e
    ), renewed AS (
      UPDATE processor.executions e SET lease_until = now() + make_interval(secs => $4::float8 / 1000)
      FROM free WHERE e.run_id = free.run_id RETURNING e.run_id
    )
    SELECT h.run_id AS "runId",
      coalesce(e.status = 'running' AND e.owner = $3 AND e.fence = h.fence, false) AS mine,
-     r.run_id IS NOT NULL AS renewed, coalesce(e.cancel_requested, false) AS "cancelRequested"
-   FROM held h LEFT JOIN processor.executions e ON e.run_id = h.run_id LEFT JOIN renewed r ON r.run_id = h.run_id`,
+     h.run_id IN (SELECT run_id FROM renewed) AS renewed, coalesce(e.cancel_requested, false) AS "cancelRequested"
+   FROM held h LEFT JOIN processor.executions e ON e.run_id = h.run_id`,
 );

@@ -7,7 +7,7 @@
  */
 import type { DecisionName, DecisionRefusal } from '#libs/domain';
 import type { OutboxMessage } from '#libs/messaging';
-import { statement, type Tx } from '#libs/postgres';
+import { hotStatement, statement, type Tx } from '#libs/postgres';
 
 /** Bare UUIDs. */
 export interface Decision {
@@ -113,7 +113,7 @@ const FIND = statement(
    JOIN unnest($1::uuid[], $2::uuid[]) AS w (run_id, decision_id) USING (run_id, decision_id)`,
 );
 
-const PENDING = statement(
+const PENDING = hotStatement(
   'processor.decisions.pending',
   `SELECT run_id, decision_id, decision, answer FROM processor.decisions
    WHERE run_id = ANY($1::uuid[]) AND state = 'pending' ORDER BY run_id, received_at, decision_id`,

@@ -30,7 +30,7 @@ import {
   spendOfRuns,
   type RunSpend,
 } from '#libs/openai-gateway';
-import { RowRefusedError, statement, uuidv7, type Tx } from '#libs/postgres';
+import { hotStatement, RowRefusedError, statement, type Tx, uuidv7 } from '#libs/postgres';
 import {
   FIRST_FENCE,
   publicStatusOf,
@@ -351,19 +351,22 @@ function jsonOrNull(value: object | null): string | null {
   return value === null ? null : JSON.stringify(value);
 }
 
-const LOCK = statement(
+const LOCK = hotStatement(
   'processor.executions.lock',
   `SELECT * FROM processor.executions WHERE run_id = ANY($1::uuid[]) ORDER BY run_id FOR NO KEY UPDATE`,
 );
 
-const LOCK_STANDPOINTS = statement(
+const LOCK_STANDPOINTS = hotStatement(
   'processor.executions.lock_standpoints',
   `SELECT run_id, status, fence, attempt, tries, lost_leases, cancel_requested
    FROM processor.executions WHERE run_id = ANY($1::uuid[]) ORDER BY run_id FOR NO KEY UPDATE`,
 );
 
-/** An attempt ends with the change that takes the run from its owner. */
-const CHANGE = statement(
+/**
+ * An attempt ends with the change that takes the run from its owner. What the later parts need travels with the changed rows: a join
+ * back to `c` would compare each row with each.
+ */
+const CHANGE = hotStatement(
   'processor.executions.change',
   `WITH c AS MATERIALIZED (
      SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::int[], $6::int[], $7::int[], $8::int[],
@@ -407,18 +410,17 @@ const CHANGE = statement(
          told_waiting_because = CASE WHEN c.newest_event IS NULL THEN e.told_waiting_because ELSE c.because END,
          ended_at = CASE WHEN c.to_status IN ('completed', 'failed', 'cancelled') THEN now() END
      FROM c WHERE e.run_id = c.run_id AND e.status = c.from_status AND e.fence = c.fence
-     RETURNING e.*
+     RETURNING e.*, c.model AS asked_model, c.fence AS held_fence, c.ended_as, c.failure AS told_failure,
+       CASE WHEN old.status = 'running' AND new.status <> 'running' THEN old.owner END AS worker
    ), lane AS (
      INSERT INTO processor.lanes (tenant, model)
-     SELECT DISTINCT changed.tenant, changed.model FROM c JOIN changed USING (run_id) WHERE c.model IS NOT NULL ORDER BY 1, 2
+     SELECT DISTINCT tenant, model FROM changed WHERE asked_model IS NOT NULL ORDER BY 1, 2
      ON CONFLICT DO NOTHING
    ), ended AS (
-     UPDATE processor.attempts a SET ended_at = now(), outcome = c.ended_as, failure = c.failure
-     FROM c JOIN changed USING (run_id)
-     WHERE c.from_status = 'running' AND changed.status <> 'running' AND a.run_id = c.run_id AND a.fence = c.fence
-     RETURNING a.run_id, a.worker
+     UPDATE processor.attempts a SET ended_at = now(), outcome = c.ended_as, failure = c.told_failure
+     FROM changed c WHERE c.worker IS NOT NULL AND a.run_id = c.run_id AND a.fence = c.held_fence
    )
-   SELECT changed.*, now() AS now, ended.worker FROM changed LEFT JOIN ended USING (run_id)`,
+   SELECT changed.*, now() AS now FROM changed`,
 );
 
 const COUNT_EVENTS = statement(

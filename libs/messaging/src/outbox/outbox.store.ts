@@ -1,4 +1,11 @@
-import { packBytes, RowRefusedError, statement, type Statement, type Tx } from '#libs/postgres';
+import {
+  hotStatement,
+  packBytes,
+  RowRefusedError,
+  statement,
+  type Statement,
+  type Tx,
+} from '#libs/postgres';
 import { encodeMessage } from '../envelope/encode-message.js';
 import { MAX_MESSAGE_BYTES, MessageInvalidError, type Message } from '../envelope/message.js';
 
@@ -36,7 +43,7 @@ export class Outbox {
   private readonly requeue: Statement;
 
   constructor(private readonly options: OutboxOptions) {
-    this.insert = statement(`${options.schema}.outbox.append`, appendSql(options.schema));
+    this.insert = hotStatement(`${options.schema}.outbox.append`, appendSql(options.schema));
     this.requeue = statement(`${options.schema}.outbox.requeue`, requeueSql(options.schema));
   }
 

@@ -1,4 +1,4 @@
-import { statement, type Sql, type Statement } from '#libs/postgres';
+import { hotStatement, type Sql, statement, type Statement } from '#libs/postgres';
 import type { OutboxHorizon } from './read-floor.js';
 
 export interface OutboxRow {
@@ -28,8 +28,8 @@ export class RelayStore {
   constructor(schema: string) {
     const named = (name: string, text: string) => statement(`${schema}.outbox.${name}`, text);
     this.statements = {
-      read: named('read', readSql(schema)),
-      remove: named('remove', removeSql(schema)),
+      read: hotStatement(`${schema}.outbox.read`, readSql(schema)),
+      remove: hotStatement(`${schema}.outbox.remove`, removeSql(schema)),
       park: named('park', parkSql(schema)),
       lastSeq: named('last_seq', lastSeqSql(schema)),
       ids: named('ids', IDS_SQL),

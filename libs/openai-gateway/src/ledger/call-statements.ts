@@ -2,7 +2,7 @@
  * The ledger's statements. Each takes arrays, one element per call, no call twice, and locks in the order of call ids
  * (the rules of KeyedBatcher in libs/postgres). A row that does not fit the WHERE is left alone and not returned.
  */
-import { statement } from '#libs/postgres';
+import { hotStatement, statement } from '#libs/postgres';
 import { bookedOf, chargeOf, settleBudgets } from '../money/charge.js';
 
 const sentAgo = `(extract(epoch FROM now() - sending_at) * 1000)::float8 AS sent_ago_ms`;
@@ -10,6 +10,9 @@ const fencedAgo = `CASE WHEN fenced_attempt = attempt_count THEN (extract(epoch 
      AS fenced_ago_ms`;
 const row = `call_id, state, fence, cancel_requested, attempt_count, account, response_id, request_id, served_model, output,
      usage, failure, anchor, ${sentAgo}, ${fencedAgo}`;
+/** Not EXISTS: planned while the table is empty, it would read all of it into a hash (D6 of libs/postgres). */
+const isStopped = (of: string) =>
+  `(SELECT true FROM processor.call_stops s WHERE s.run_id = ${of}.run_id) IS NOT NULL`;
 const foundAgain = `fence = CASE WHEN c.state IN ('done', 'failed', 'cancelled') THEN c.fence ELSE greatest(c.fence, excluded.fence) END,
        cancel_requested = c.cancel_requested OR excluded.cancel_requested`;
 
@@ -17,12 +20,12 @@ const foundAgain = `fence = CASE WHEN c.state IN ('done', 'failed', 'cancelled')
  * Makes the row, or finds it and brings its fence up to ours: from then on an older owner cannot send. A new row bears the run's fence
  * where that is higher: a later owner has the run, who has not opened this call yet. Ended calls keep theirs.
  */
-export const openCalls = statement(
+export const openCalls = hotStatement(
   'gateway.open_calls',
   `INSERT INTO processor.calls AS c (call_id, tenant, run_id, step, item, try, fence, mode, model, account,
                                      cancel_requested)
    SELECT call_id, tenant, w.run_id, step, item, try, greatest(w.fence, f.fence), mode, model, account,
-     EXISTS (SELECT FROM processor.call_stops s WHERE s.run_id = w.run_id)
+     ${isStopped('w')}
    FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::int[], $5::int[], $6::int[], $7::bigint[], $8::text[], $9::text[],
                $10::text[])
      AS w (call_id, tenant, run_id, step, item, try, fence, mode, model, account)
@@ -37,7 +40,7 @@ export const openCalls = statement(
  * The same, but a call that nobody has opened before stands in `sending` at once, unless its run is stopped or a later owner's.
  * `sender` tells whose statement made the row: true again for the same sender, so that a lost COMMIT answer can be asked again.
  */
-export const openSending = statement(
+export const openSending = hotStatement(
   'gateway.open_sending',
   `INSERT INTO processor.calls AS c (call_id, tenant, run_id, step, item, try, fence, mode, model, account, sender,
                                      cancel_requested, state, attempt_count, sending_at, reserved, anchor)
@@ -48,7 +51,7 @@ export const openSending = statement(
                $10::text[], $11::uuid[], $12::bigint[], $13::text[])
      AS w (call_id, tenant, run_id, step, item, try, fence, mode, model, account, sender, reserved, anchor)
      LEFT JOIN processor.run_fences f ON f.run_id = w.run_id
-     CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM processor.call_stops s WHERE s.run_id = w.run_id) AS stopped) AS run
+     CROSS JOIN LATERAL (SELECT ${isStopped('w')} AS stopped) AS run
      CROSS JOIN LATERAL (SELECT NOT stopped AND w.fence >= coalesce(f.fence, w.fence) AS send) AS may
    ORDER BY call_id
    ON CONFLICT (call_id) DO UPDATE
@@ -70,7 +73,7 @@ export const beforeIsLost = `(w.from_state = 'unknown' AND c.fenced_attempt < w.
  * The last thing before the socket, where no budget is to be kept to. True again for the same attempt, so that a lost COMMIT answer
  * can be asked again.
  */
-export const markSending = statement(
+export const markSending = hotStatement(
   'gateway.mark_sending',
   `WITH wanted AS (
      SELECT c.call_id, w.from_state, w.fence, w.attempt, w.anchor, w.reserved
@@ -138,7 +141,7 @@ export const reroute = statement(
 );
 
 /** A fact, whoever owns the run by now; the first response id stays. Returns the id that the ledger holds. */
-export const markAccepted = statement(
+export const markAccepted = hotStatement(
   'gateway.mark_accepted',
   `WITH wanted AS (
      SELECT c.call_id, w.response_id, w.request_id
@@ -162,7 +165,7 @@ export const markAccepted = statement(
  * (`estimated`) counts while its sending is unknown, too, and never replaces what is known better. True again for the same end, so
  * that a lost COMMIT answer can be asked again. What it cost is settled in the same statement.
  */
-export const endCalls = statement(
+export const endCalls = hotStatement(
   'gateway.end_calls',
   `WITH wanted AS (
      SELECT c.call_id, w.attempt, w.state, w.response_id, w.request_id, w.served_model,
@@ -230,7 +233,7 @@ export const raiseRunFences = statement(
 );
 
 /** The same for the calls that the run has. */
-export const raiseFences = statement(
+export const raiseFences = hotStatement(
   'gateway.raise_fences',
   `WITH wanted AS (
      SELECT c.call_id, w.fence

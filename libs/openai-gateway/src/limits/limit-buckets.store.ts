@@ -15,7 +15,7 @@
  * (B8) Overload halves rate and slots, from what is really in use, once for all calls that left before; both grow again by
  *      half in 15 minutes at most. A few slots always stay, or nobody would ever learn that it is over.
  */
-import { statement, type Sql } from '#libs/postgres';
+import { hotStatement, type Sql, statement } from '#libs/postgres';
 import { SHARE_OF_LIMIT, type PoolLimits } from './pool-limits.js';
 import type { LimitHeaders } from './read-limit-headers.js';
 import type { Amounts, Share } from './share.js';
@@ -107,7 +107,7 @@ const MAKE = statement(
  * Read from top to bottom: the row as it is under the lock; what time it is then; what overload has left of rate and slots; the
  * limits that hold now; what the buckets hold now; what is granted. `least` and `greatest` pass over null, which is no limit.
  */
-const TAKE = statement(
+const TAKE = hotStatement(
   'gateway.limits.take',
   `WITH bucket AS MATERIALIZED (
      SELECT * FROM processor.limit_buckets WHERE account = $1 AND pool = $2 AND tier = $3 FOR NO KEY UPDATE

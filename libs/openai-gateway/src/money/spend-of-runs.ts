@@ -1,6 +1,6 @@
 /** What runs have used and cost, from the ledger: every call that was sent, useful or not. */
 import { nanoUsd, type NanoUsd } from '#libs/domain';
-import { statement, type Sql } from '#libs/postgres';
+import { hotStatement, type Sql } from '#libs/postgres';
 import { bookedOf, chargeOf, uncertainOf } from './charge.js';
 
 /** Of one run, one model and one UTC day: the day on which the calls were sent (last). */
@@ -48,7 +48,7 @@ function spendOf({ booked, uncertain, retries, ...row }: SpendRow) {
 const tokens = (field: string) =>
   `coalesce(sum((c.usage ->> '${field}')::int), 0)::float8 AS "${field}"`;
 
-const SPEND = statement(
+const SPEND = hotStatement(
   'gateway.spend_of_runs',
   `SELECT c.run_id AS "runId", (c.sending_at AT TIME ZONE 'UTC')::date::text AS day, c.model, count(*)::int AS calls,
      count(c.usage)::int AS counted, ${tokens('inputTokens')}, ${tokens('cachedInputTokens')}, ${tokens('outputTokens')},

@@ -4,6 +4,7 @@ import { AddDecisions1795493900000 } from './1795493900000-add-decisions.js';
 import { ExpireRuns1795493910000 } from './1795493910000-expire-runs.js';
 import { NoteSilence1795643200000 } from './1795643200000-note-silence.js';
 import { KnowSpend1795700410000 } from './1795700410000-know-spend.js';
+import { TellKeysFromLists1795701000000 } from './1795701000000-tell-keys-from-lists.js';
 
 /** For `migrate({ schema: 'api', migrations: apiMigrations })`, oldest first. */
 export const apiMigrations = [
@@ -13,4 +14,5 @@ export const apiMigrations = [
   ExpireRuns1795493910000,
   NoteSilence1795643200000,
   KnowSpend1795700410000,
+  TellKeysFromLists1795701000000,
 ];
