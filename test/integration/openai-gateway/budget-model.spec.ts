@@ -25,7 +25,7 @@ afterAll(() => drop?.());
 const CALLS = 5;
 const kinds = [
   ...(['send', 'send', 'send', 'put_back', 'lose', 'free', 'pay', 'fail'] as const),
-  ...(['give_up', 'book', 'fence'] as const),
+  ...(['give_up', 'book', 'fence', 'move'] as const),
 ];
 interface Step {
   readonly kind: (typeof kinds)[number];
@@ -107,6 +107,11 @@ async function play({ limit, amounts, steps }: Script): Promise<void> {
     expect(rows[0]?.spent ?? 0n).toBe(spent()); // (I2)
     expect(spent()).toBeLessThanOrEqual(limit); // (I3)
   }
+  const { rows: unsent } = await database.query<{ budgets: unknown }>(
+    `SELECT budgets FROM processor.calls WHERE run_id = $1 AND state = 'planned'`,
+    [runId],
+  );
+  for (const { budgets } of unsent) expect(budgets).toBeNull(); // what is sent at last is counted on its own day
 
   async function act(call: ModelCall, { kind, percent }: Step, ledger: CallLedger): Promise<void> {
     const { callId, state } = call;
@@ -127,6 +132,11 @@ async function play({ limit, amounts, steps }: Script): Promise<void> {
       if (call.attempt === 0) call.state = 'planned';
       else if (call.fenced === call.attempt) Object.assign(call, { state: 'unknown', cost: 0n });
       else Object.assign(call, { state: 'unknown', lost: call.lost - 1n });
+    } else if (kind === 'move') {
+      const moved = { callId, fence: 1n, account: 'spare', mode: open.mode };
+      const isFirst = state === 'planned' || (state === 'sending' && call.attempt === 1);
+      expect(await ledger.reroute(moved)).toBe(isFirst);
+      if (isFirst) Object.assign(call, { state: 'planned', attempt: 0 });
     } else if (kind === 'fence' && state === 'unknown') {
       const fenced = { callId, ...anchored(call.attempt) };
       const [first, again] = [await ledger.fence(fenced), await ledger.fence(fenced)];

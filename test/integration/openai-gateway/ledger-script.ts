@@ -10,6 +10,7 @@
  *      fenced: their anchors were deleted while nothing ran or stood on them.
  * (I5) `done` never leaves, and its output stays what OpenAI answered.
  * (I6) OpenAI works on a call twice only where that is booked as a possible duplicate.
+ * (I7) A call goes on with another account by its owner's word only, and only until what was sent first may have been taken.
  */
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
@@ -31,7 +32,7 @@ export interface LedgerScript {
   readonly steps: readonly Step[];
 }
 
-type Step =
+export type Step =
   /** A new claim of the run. */
   | { readonly kind: 'claim' }
   /** One owner does what comes next for him. `ready`: he could send at once. */
@@ -48,8 +49,11 @@ type Step =
   | { readonly kind: 'stop' | 'give_up' };
 
 /** What becomes of a sending, or of a response. */
-type Luck = (typeof lucks)[number];
-const lucks = ['good', 'good', 'lost', 'late', 'refused', 'did_not_leave', 'cancelled'] as const;
+export type Luck = (typeof lucks)[number];
+const lucks = [
+  ...(['good', 'good', 'lost', 'late', 'refused', 'did_not_leave', 'cancelled'] as const),
+  'turned_away', // by its account: it is to go on with another one
+] as const;
 
 const anyStep: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -111,6 +115,7 @@ interface ModelRow {
   readonly estimated: boolean;
   readonly lost: number;
   readonly cost: bigint | null;
+  readonly account: string;
 }
 
 /** Reserved for each sending. */
@@ -192,7 +197,7 @@ export class LedgerScene {
       case 'look':
         return this.look(owner, step);
       case 'send':
-        return this.send(owner, phase, step.stocked);
+        return this.send(owner, phase, step);
       case 'mark_unknown':
         return this.end('unknown', phase.attempt);
       case 'ask_anchor':
@@ -243,6 +248,7 @@ export class LedgerScene {
       ...{ state: sends ? 'sending' : 'planned', fence, attempt: sends ? 1 : 0 },
       ...{ stopped: this.stopped, responseId: null, duplicate: false, hasFailure: false },
       ...{ anchor: sends ? anchor : null, fenced: 0, estimated: false, lost: 0, cost: null },
+      account: 'default',
     };
   }
 
@@ -252,9 +258,10 @@ export class LedgerScene {
     return { ...row, stopped, fence: open.includes(row.state) ? this.newestFence : row.fence };
   }
 
-  private async send(owner: Owner, wanted: Phase & { kind: 'send' }, stocked: boolean) {
+  private async send(owner: Owner, wanted: Phase & { kind: 'send' }, { stocked, luck }: GoOn) {
     const { fence } = owner;
     const { from, attempt } = wanted;
+    if (from === 'planned' && luck === 'turned_away' && (await this.reroute(owner))) return;
     const anchor = wanted.anchor ?? anchorFor(stocked);
     const sending = { callId: this.call.callId, from, fence, attempt, anchor };
     const row = this.row!;
@@ -334,9 +341,12 @@ export class LedgerScene {
     const { callId } = this.call;
     const { from, attempt } = sent;
     if (luck === 'did_not_leave') return this.putBack(owner, sent, from);
+    if (luck === 'turned_away' && (await this.reroute(owner)))
+      return void this.sendings.splice(this.sendings.indexOf(attempt), 1); // it came to nothing
     if (luck === 'late') this.late.push(sent);
     if (luck === 'late') return this.end('unknown', attempt);
-    if (luck === 'refused' || !this.arrives(sent)) return this.end('failed', attempt);
+    if (luck === 'refused' || luck === 'turned_away' || !this.arrives(sent))
+      return this.end('failed', attempt);
     if (luck === 'lost') return this.end('unknown', attempt);
     const responseId = `resp_${attempt}`;
     const held = await this.ledger.markAccepted({ callId, responseId, requestId: null });
@@ -363,6 +373,18 @@ export class LedgerScene {
     const kept = { anchor: keeps ? row.anchor : null, lost: row.lost - Number(!keeps) };
     const cost = row.hasFailure && keeps ? 0n : null;
     this.row = { ...row, ...kept, state, attempt: attempt - 1, duplicate, cost };
+  }
+
+  /** (I7) */
+  private async reroute({ fence }: Owner): Promise<boolean> {
+    const { callId, mode } = this.call;
+    const row = this.row!;
+    const isFirst = row.state === 'planned' || (row.state === 'sending' && row.attempt === 1);
+    const may = isFirst && row.fence === fence;
+    expect(await this.ledger.reroute({ callId, fence, account: 'spare', mode })).toBe(may);
+    const moved = { attempt: 0, anchor: null, cost: null, account: 'spare' };
+    if (may) this.row = { ...row, ...moved, state: 'planned' };
+    return may;
   }
 
   private async settle(responseId: string, luck: Luck): Promise<void> {
@@ -407,7 +429,7 @@ export class LedgerScene {
     const { rows } = await this.database.query<ModelRow>(
       `SELECT state, fence, attempt_count AS attempt, cancel_requested AS stopped, response_id AS "responseId",
          possible_duplicate AS duplicate, failure IS NOT NULL AS "hasFailure", anchor, fenced_attempt AS fenced,
-         usage_estimated AS estimated, lost_sendings AS lost, cost
+         usage_estimated AS estimated, lost_sendings AS lost, cost, account
        FROM processor.calls WHERE call_id = $1`,
       [this.call.callId],
     );

@@ -134,8 +134,7 @@ export const reroute = statement(
      SET state = 'planned', attempt_count = 0, account = w.account, mode = w.mode, anchor = NULL, reserved = 0, cost = NULL,
          budgets = NULL
      FROM wanted w
-     WHERE c.call_id = w.call_id AND c.fence = w.fence AND c.failure IS NULL
-       AND ((c.state = 'sending' AND c.attempt_count = 1) OR (c.state = 'planned' AND c.attempt_count = 0))
+     WHERE c.call_id = w.call_id AND c.fence = w.fence AND (c.state = 'planned' OR (c.state = 'sending' AND c.attempt_count = 1))
      RETURNING c.call_id, old.budgets, ${chargeOf('new')} - ${chargeOf('old')} AS delta
    ), ${settleBudgets('call_id')}`,
 );
