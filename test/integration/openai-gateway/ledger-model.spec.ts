@@ -1,6 +1,6 @@
 /**
  * Real: Postgres, the call ledger's statements, in the batches that many calls at once make of them. Stands in: owners and OpenAI, who
- * do what a script says, random or of old. The invariants are in ledger-script.ts. A short look; test/faults/ledger-model.spec.ts
+ * do what a script says, random or fixed. The invariants are in ledger-script.ts. A short look; test/faults/ledger-model.spec.ts
  * plays thousands.
  */
 import { CallLedger } from '#libs/openai-gateway';
@@ -24,6 +24,9 @@ describe('orders that chance seldom finds', () => {
     return { steps, newest, before };
   };
   const [bare, anchored] = [takenOver(false), takenOver(true)];
+  const again = (step: () => Step, times: number) => Array.from({ length: times }, () => step());
+  /** A call is lost, and its anchor is empty: that is not written down yet. */
+  const lost = [goOn(0, true)(), goOn(0, true)('late'), ...again(goOn(0, true), 2)];
 
   it.each<[string, readonly Step[]]>([
     [
@@ -37,6 +40,10 @@ describe('orders that chance seldom finds', () => {
     [
       'an anchor tells of an answer that OpenAI has told of meanwhile',
       [...anchored.steps, anchored.before(), anchored.before(), ends, anchored.newest()],
+    ],
+    [
+      'an anchor was found empty by two, and the one says so when the next sending is lost',
+      [...lost, claim, ...again(goOn(0, true), 5), goOn(0, true)('late'), goOn(1, true)()],
     ],
   ])('%s', async (_, steps) => {
     const { database, drop } = await gatewayDatabase(2);

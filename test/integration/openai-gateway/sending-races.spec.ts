@@ -1,5 +1,5 @@
 /**
- * A stop, or a new claim, while somebody is about to send. What forbids it stands in two places, since each of them is missed once: on
+ * A stop, or a new claim, while somebody is about to send; and statements that come late. What forbids it stands in two places, since each of them is missed once: on
  * the call's row, for a statement that began before, waits for that row and reads it anew, but nothing else; and beside it, for a
  * row that was made by a statement which began before, and knows nothing of it.
  * Real: Postgres, the call ledger. No OpenAI: nothing gets so far.
@@ -91,6 +91,37 @@ it.each(withOrWithoutBudget)(
     expect(await sends(call, second)).toBe(false);
   },
 );
+
+it('an anchor that was given up for another one says nothing of the sending on it', async () => {
+  const call = aCall();
+  const { callId } = call;
+  await ledger.open(call);
+  await send(call, { ...sendingOf(call), anchor: 'conv_1' });
+  await isLost(call, 1);
+  const second = { ...sendingOf(call), from: 'unknown', attempt: 2, anchor: 'conv_2' } as const;
+  expect(await send(call, second)).toBe(true); // its sender removes the first anchor, whatever stands on it
+  await ledger.forgetAnchors([{ callId, anchor: 'conv_1' }]);
+  expect(await columnsOf(call)).toMatchObject({ anchor: 'conv_2' });
+  await ledger.putBack(second);
+  expect(await ledger.fence({ callId, attempt: 1, anchor: 'conv_1' })).toBe(false);
+});
+
+it('a fence that comes late lowers none', async () => {
+  const call = aCall();
+  const { runId } = call;
+  const raise = (fence: bigint) =>
+    database.transaction((tx) => Promise.resolve(bumpFences(tx, [{ runId, fence }])));
+  await ledger.open(call);
+  await raise(3n);
+  await raise(2n);
+  expect(await columnsOf(call)).toMatchObject({ fence: 3n });
+  expect(await ledger.open({ ...call, callId: randomUUID(), try: 2 })).toMatchObject({ fence: 3n });
+});
+
+const columnsOf = async ({ callId }: Call) => {
+  const sql = 'SELECT anchor, fence FROM processor.calls WHERE call_id = $1';
+  return (await database.query(sql, [callId])).rows[0];
+};
 
 const isLost = ({ callId }: Call, attempt: number) =>
   ledger.end({ callId, state: 'unknown', attempt, failure, usage: null, cost: null });

@@ -184,7 +184,7 @@ export class CallLedger {
     return this.#fenced.push(sending);
   }
 
-  /** For calls that have ended. */
+  /** That stand no longer, or soon will not: a call that is on another one by now keeps that. */
   async forgetAnchors(
     calls: readonly { readonly callId: string; readonly anchor: string }[],
   ): Promise<void> {

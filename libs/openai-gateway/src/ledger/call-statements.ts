@@ -218,7 +218,7 @@ export const forgetAnchors = statement(
   `WITH wanted AS (
      SELECT c.call_id
      FROM processor.calls c JOIN unnest($1::uuid[], $2::text[]) AS w (call_id, anchor) USING (call_id)
-     WHERE c.anchor = w.anchor AND c.state IN ('done', 'failed', 'cancelled')
+     WHERE c.anchor = w.anchor
      ORDER BY c.call_id FOR NO KEY UPDATE OF c)
    UPDATE processor.calls c SET anchor = NULL FROM wanted w WHERE c.call_id = w.call_id`,
 );
@@ -239,5 +239,5 @@ export const raiseFences = hotStatement(
      FROM processor.calls c JOIN unnest($1::uuid[], $2::bigint[]) AS w (run_id, fence) USING (run_id)
      WHERE c.state IN ('planned', 'sending', 'accepted', 'unknown') AND c.fence < w.fence
      ORDER BY c.call_id FOR NO KEY UPDATE OF c)
-   UPDATE processor.calls c SET fence = w.fence FROM wanted w WHERE c.call_id = w.call_id AND c.fence < w.fence`,
+   UPDATE processor.calls c SET fence = w.fence FROM wanted w WHERE c.call_id = w.call_id`,
 );
