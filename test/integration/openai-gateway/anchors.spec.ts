@@ -2,6 +2,7 @@
  * What becomes of a call whose reply was lost is read from the conversation that it was sent on, and nothing is paid twice.
  * Real: Postgres, HTTP, the openai SDK, undici. Stands in: OpenAI (dev/simulator).
  */
+import { nanoUsd } from '#libs/domain';
 import {
   callIdOf,
   stopCalls,
@@ -187,6 +188,28 @@ it('what was used is removed at OpenAI, and in the ledger; the stock goes with i
   await gateway.close();
   expect(fixture.simulator.conversations()).toBeLessThanOrEqual(before);
   for (const request of requests) expect(await rowOf(request)).toMatchObject({ anchor: null });
+});
+
+it('each change of one is counted: whatever was used was removed, given back, or is left', async () => {
+  const counted: string[] = [];
+  const add = (name: string, { change = '' }: Readonly<Record<string, string>>) => {
+    if (name === 'holdfast_anchors_total') counted.push(change);
+  };
+  const metrics = { add, observe: () => undefined };
+  const gateway = fixture.gateway({}, { anchors: { for: 'all' }, metrics });
+  await gateway.callModel(aRequest(), anOwner());
+  await until('removed', () => counted.includes('removed'));
+  const tooLittle = { ...aRequest().budget, runLimit: nanoUsd(1n) };
+  await gateway.callModel(aRequest({ budget: tooLittle }), anOwner());
+  for (const operation of ['create_conversation', 'delete_conversation'] as const)
+    onOperation(operation, { kind: 'status', status: 500 });
+  await Promise.all(Array.from({ length: 4 }, () => gateway.callModel(aRequest(), anOwner())));
+  await until('not made', () => counted.includes('not_made'));
+  await gateway.close();
+  const timesOf = (change: string) => counted.filter((each) => each === change).length;
+  expect([timesOf('removed'), timesOf('given_back')]).toEqual([1, 1]);
+  for (const change of ['made', 'left']) expect(timesOf(change)).toBeGreaterThan(0);
+  expect(timesOf('used')).toBe(2 + timesOf('left'));
 });
 
 /** One that ends between a look and the removal is lost, as docs/reliability.md says. */

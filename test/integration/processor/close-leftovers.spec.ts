@@ -102,17 +102,17 @@ it('a run that leaves nothing is not noted', async () => {
   expect(await noted(request)).toBe(0);
 });
 
-describe('of a run that has not ended, a call that nobody follows', () => {
-  const aRunThat = async (status: string, parked: boolean, { runId }: ModelCallRequest) =>
-    fixture.database.query(
-      `INSERT INTO processor.executions (run_id, tenant, model, priority, workflow, workflow_version, request, origin, status,
-         parked, dispatch, max_attempts, owner, lease_until, failure)
-       VALUES ($1, 'default', 'gpt-5.2', 0, 'answer', 1, '{}', '{}', $2, $3, 1, 5,
-         CASE WHEN $2 = 'running' THEN 'one' END, CASE WHEN $2 = 'running' THEN now() + interval '1 h' END,
-         CASE WHEN $2 = 'needs_review' THEN '{"class":"timeout"}'::json END)`,
-      [runId, status, parked],
-    );
+const aRunThat = async (status: string, parked: boolean, { runId }: ModelCallRequest) =>
+  fixture.database.query(
+    `INSERT INTO processor.executions (run_id, tenant, model, priority, workflow, workflow_version, request, origin, status,
+       parked, dispatch, max_attempts, owner, lease_until, failure)
+     VALUES ($1, 'default', 'gpt-5.2', 0, 'answer', 1, '{}', '{}', $2, $3, 1, 5,
+       CASE WHEN $2 = 'running' THEN 'one' END, CASE WHEN $2 = 'running' THEN now() + interval '1 h' END,
+       CASE WHEN $2 = 'needs_review' THEN '{"class":"timeout"}'::json END)`,
+    [runId, status, parked],
+  );
 
+describe('of a run that has not ended, a call that nobody follows', () => {
   it.each([
     ['is closed while it is parked', 'ready', true],
     ['is closed while a person decides', 'needs_review', false],
@@ -136,6 +136,23 @@ describe('of a run that has not ended, a call that nobody follows', () => {
     await until('settled', async () => (await noted(request)) === 0);
     expect((await rowOf(request)).state).toBe('accepted');
   });
+});
+
+it('the accepted calls of a run are closed only while it waits, and no others of it', async () => {
+  const request = await leftCall({ kind: 'latency', ms: 60_000 });
+  const lost = { ...request, item: 1 };
+  fixture.script(lost, { kind: 'reset_after_charge' });
+  await fixture.gateway().callModel(lost, anOwner());
+  await aRunThat('needs_review', false, request);
+  const waiting = new WaitingCallsStore(fixture.database);
+  const accepted = await waiting.acceptedOf(request.runId);
+  expect(accepted.map(({ callId }) => callId)).toEqual([callIdOf(request)]);
+  await fixture.database.query(
+    `UPDATE processor.executions SET status = 'running', owner = 'one', lease_until = now() + interval '1 h'
+     WHERE run_id = $1`,
+    [request.runId],
+  );
+  expect(await waiting.acceptedOf(request.runId)).toEqual([]);
 });
 
 it('what one processor has taken no other takes before its time', async () => {
