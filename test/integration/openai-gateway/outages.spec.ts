@@ -239,6 +239,40 @@ describe('a latch', () => {
     expect(sent()).toBe(before + 1);
   });
 
+  it('does not have a probe back whose time was over: the next one is on its way', async () => {
+    refuse(401);
+    const [late, givenBack] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const around = {
+      'gateway.latches.give_probe_back': async (run: () => Promise<unknown>) => {
+        await late.promise;
+        const answer = await run();
+        givenBack.resolve();
+        return answer;
+      },
+    };
+    const [one, other] = [await processor({}, undefined, { around }), await processor()];
+    await call(one);
+    fixture.simulator.clearFaults();
+    always({ kind: 'latency', ms: 60_000 });
+    await probeNow();
+    await until('both know', () => [one, other].every((each) => each.room().inAll === 1));
+    const owner = anOwner();
+    owner.loseLease();
+    expect(await one.callModel(aRequest(), owner)).toEqual({ kind: 'not_owner' });
+    await probeNow();
+    await until('the other may', () => other.room().inAll === 1);
+    const next = anOwner();
+    const probing = other.callModel(aRequest(), next);
+    const probes = async () =>
+      (await fixture.database.query('SELECT probes FROM processor.latches')).rows;
+    await until('it is the next probe', async () => (await probes())[0]?.['probes'] === 2);
+    late.resolve();
+    await givenBack.promise;
+    expect(await probes()).toEqual([{ probes: 2 }]);
+    next.stop();
+    expect(await probing).toEqual({ kind: 'aborted' });
+  });
+
   it('stays where its probe fails, and says nothing more of it', async () => {
     refuse(401);
     const gateway = await processor({ firstProbeMs: 100 });

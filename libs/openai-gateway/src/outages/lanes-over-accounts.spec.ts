@@ -36,6 +36,11 @@ describe('the limits of a model are those of the account that has its calls now'
     expect([held(LONG_WAIT_MS - 1), held(LONG_WAIT_MS)]).toEqual([['second'], ['third']]);
   });
 
+  it('the last one where none takes any: nothing goes on from there', () => {
+    const held = [pool('second', LONG_WAIT_MS), pool('third', LONG_WAIT_MS)];
+    expect(limitsWith(['second', 'third'], ...held)).toEqual(['third']);
+  });
+
   it('all tiers of it, and of a model that is not routed those of the account without a name', () => {
     expect(limitsWith(['second'], pool('second'), pool('second'))).toHaveLength(2);
     const unrouted = limitsOver(new Map(), () => open, [pool('second'), pool('default')]);
