@@ -2,7 +2,8 @@
  * What the gateway promises about a model call that goes well, is asked for twice, or loses its owner.
  * Real: Postgres, HTTP, the openai SDK, undici. Stands in: OpenAI (dev/simulator).
  */
-import { bumpFences, callIdOf, type ModelCallRequest } from '#libs/openai-gateway';
+import { bumpFences, callIdOf, stopCalls, type ModelCallRequest } from '#libs/openai-gateway';
+import type { Tx } from '#libs/postgres';
 import { anOwner, aRequest, gatewayFixture, until } from '../../support/gateway.js';
 
 const fixture = gatewayFixture();
@@ -290,23 +291,27 @@ describe('an owner that has lost the run', () => {
     expect(chargesOf(request)).toBe(1);
   });
 
-  it('sends nothing when the run was claimed before it hears that a new call may leave', async () => {
-    const request = aRequest();
-    let lost = 0;
-    const around = {
-      'gateway.open_sending': async (run: () => Promise<unknown>) => {
-        const answer = await run();
-        if (lost++ > 0) return answer;
-        await fixture.database.transaction((tx) =>
-          bumpFences(tx, [{ runId: request.runId, fence: 2n }]),
-        );
-        throw Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' });
-      },
-    };
-    const outcome = await fixture.gateway({}, { around }).callModel(request, anOwner(1n));
-    expect(outcome).toEqual({ kind: 'not_owner' });
-    expect(sentOf(request)).toBe(0);
-  });
+  it.each<[string, (tx: Tx, runId: string) => Promise<void>]>([
+    ['was claimed', (tx, runId) => Promise.resolve(bumpFences(tx, [{ runId, fence: 2n }]))],
+    ['is to be cancelled', (tx, runId) => stopCalls(tx, [runId])],
+  ])(
+    'sends nothing when the run %s before it hears that a new call may leave',
+    async (_, change) => {
+      const request = aRequest();
+      let lost = 0;
+      const around = {
+        'gateway.open_sending': async (run: () => Promise<unknown>) => {
+          const answer = await run();
+          if (lost++ > 0) return answer;
+          await fixture.database.transaction((tx) => change(tx, request.runId));
+          throw Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' });
+        },
+      };
+      const outcome = await fixture.gateway({}, { around }).callModel(request, anOwner(1n));
+      expect(outcome.kind).not.toBe('completed');
+      expect(sentOf(request)).toBe(0);
+    },
+  );
 
   it('sends nothing when another processor claims the run between planning and sending', async () => {
     const request = aRequest();

@@ -35,10 +35,11 @@ const claim = (tx: Tx, { runId }: Call) => {
 const sendingOf = ({ callId, fence }: Call) =>
   ({ callId, fence, from: 'planned', attempt: 1, anchor: null }) as const;
 const price = nanoUsd(7n);
-const send = (call: Call, sending: Sending = sendingOf(call)) => ledger.markSending(sending, price);
-const sendWithin = async (call: Call, sending: Sending = sendingOf(call)) => {
+const send = (call: Call, sending: Sending = sendingOf(call), reserved = price) =>
+  ledger.markSending(sending, reserved);
+const sendWithin = async (call: Call, sending: Sending = sendingOf(call), reserved = price) => {
   const budgets = [{ scope: 'run', name: call.runId, limit: nanoUsd(100n) }] as const;
-  const answer = await ledger.markSendingWithin({ ...sending, reserved: price, budgets });
+  const answer = await ledger.markSendingWithin({ ...sending, reserved, budgets });
   return answer.kind === 'reserved';
 };
 const withOrWithoutBudget = [
@@ -119,9 +120,23 @@ it('a fence that comes late lowers none', async () => {
 });
 
 const columnsOf = async ({ callId }: Call) => {
-  const sql = 'SELECT anchor, fence FROM processor.calls WHERE call_id = $1';
+  const sql =
+    'SELECT anchor, fence, reserved, lost_sendings FROM processor.calls WHERE call_id = $1';
   return (await database.query(sql, [callId])).rows[0];
 };
+
+it.each(withOrWithoutBudget)(
+  'a second sending of a call %s is reserved for as the first was, whatever it would cost by now',
+  async (_, sends) => {
+    const call = aCall();
+    await ledger.open(call);
+    await sends(call);
+    await isLost(call, 1);
+    const second = { ...sendingOf(call), from: 'unknown', attempt: 2 } as const;
+    expect(await sends(call, second, nanoUsd(3n))).toBe(true);
+    expect(await columnsOf(call)).toMatchObject({ reserved: price, lost_sendings: 1 });
+  },
+);
 
 const isLost = ({ callId }: Call, attempt: number) =>
   ledger.end({ callId, state: 'unknown', attempt, failure, usage: null, cost: null });
