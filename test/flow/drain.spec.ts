@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { consumerGroups, topics, type RunView } from '#libs/contracts';
 import { uuidOf, type RunId } from '#libs/domain';
+import type { Sql } from '#libs/postgres';
 import type { AppProcess } from '../support/app-process.js';
 import { eventually } from '../support/eventually.js';
 import { openFlow, type Flow } from '../support/flow.js';
@@ -53,9 +54,11 @@ describe('a processor with calls in flight', () => {
     const { id, taken } = await slowRun('answer', longerThanALeaseMs);
     await taken;
     const stoppedAtMs = performance.now();
+    const stoppedAt = new Date();
     const stopped = leaving.stop();
     await notReady(leaving);
     const later = await flow.runs.ask('And who takes this one?');
+    await eventually('its lease has been renewed since', () => isLeasedFor(id, stoppedAt));
     expect(await stopped).toEqual({ code: 0, signal: null });
     expect(performance.now() - stoppedAtMs).toBeLessThan(30_000);
     expectNothingLeftOpen(leaving);
@@ -122,6 +125,46 @@ describe('an api with streams and waits open', () => {
   );
 });
 
+describe('with nobody beside it', () => {
+  it.each([
+    ['a processor', 'processor', consumerGroups.admitRuns, onlyProcessor],
+    ['an api', 'api', consumerGroups.projectRuns, onlyApi],
+  ] as const)(
+    '%s publishes what is committed while it goes down',
+    async (_, schema, group, start) => {
+      const leaving = await start({ API_DRAIN_MS: '20000', PROCESSOR_DRAIN_MS: '20000' });
+      const outbox = `${schema}.outbox`;
+      const append = (sql: Sql, rows: number) =>
+        sql.query(appendTo(outbox), [topics.opsEvents, rows]);
+      const isEmpty = async () =>
+        (await flow.database.query(`SELECT FROM ${outbox} LIMIT 1`)).rowCount === 0;
+      await append(flow.database, 1);
+      await eventually('its relay leads', isEmpty);
+      const { stopped } = await flow.database.transaction(async (tx) => {
+        await tx.query(`LOCK TABLE ${outbox} IN ACCESS EXCLUSIVE MODE`);
+        await append(tx, 10_000); // so many that some are left unless it waits
+        const stopping = leaving.stop();
+        const hasLeft = async () => (await flow.watch.membersOf(group)) === 0;
+        await eventually('its consumers have left', hasLeft);
+        return { stopped: stopping };
+      });
+      expect(await stopped).toEqual({ code: 0, signal: null });
+      expect(await isEmpty()).toBe(true);
+    },
+    60_000,
+  );
+});
+
+const appendTo = (outbox: string) => `
+  INSERT INTO ${outbox} (topic, key, headers, body, size_bytes)
+  SELECT $1, 'spec', '{}'::bytea, '{}'::bytea, 2 FROM generate_series(1, $2::int)`;
+
+/** The one that the scene began with is gone. */
+async function onlyApi(env: Record<string, string>): Promise<AppProcess> {
+  await flow.scene.api.killHard();
+  return (await flow.scene.startApi(env)).app;
+}
+
 /** One that has just started; all others are gone. */
 async function onlyProcessor(env: Record<string, string>): Promise<AppProcess> {
   const others = [...flow.scene.processors];
@@ -178,6 +221,15 @@ async function isCommitted(runId: string): Promise<boolean> {
   const committed = await flow.watch.committed(consumerGroups.admitRuns, [topics.runRequested]);
   const position = committed.get(placeOf(topics.runRequested, request!.partition)) ?? 0n;
   return position > BigInt(request!.offset);
+}
+
+/** For longer than a lease that was taken before that time. */
+async function isLeasedFor(runId: string, since: Date): Promise<boolean> {
+  const { rows } = await flow.database.query<{ leased: boolean }>(
+    `SELECT lease_until > $2::timestamptz + interval '12 s' AS leased FROM processor.executions WHERE run_id = $1`,
+    [uuidOf(runId as RunId), since],
+  );
+  return rows[0]?.leased === true;
 }
 
 /** Who carried the run, in order, and how it left each. */

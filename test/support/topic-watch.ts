@@ -135,6 +135,12 @@ export class TopicWatch {
     );
   }
 
+  /** How many members Holdfast's group has. */
+  async membersOf(group: string): Promise<number> {
+    const { groups } = await this.admin.describeGroups([this.kafka.groupName(group)]);
+    return groups[0]?.members.length ?? 0;
+  }
+
   async close(): Promise<void> {
     await Promise.all([
       this.consumer.disconnect(),
