@@ -48,4 +48,4 @@ it('the demo shows a second submit find the first run, a run retry, three matric
     const matrix = JSON.parse(text) as TenderComplianceResult;
     expect(matrix.requirements.length).toBeGreaterThanOrEqual(30);
   }
-}, 120_000);
+});

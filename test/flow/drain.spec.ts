@@ -46,7 +46,6 @@ describe('a processor with calls in flight', () => {
       await expectPaidOnce(id);
       expect((await flow.runs.view(id)).run).toMatchObject({ attempt: 1, failure: null });
     },
-    60_000,
   );
 
   it('and 60 s of grace finishes them under leases that it renews, takes no new ones, leaves nothing unpublished or uncommitted, and ends as soon as it is done', async () => {
@@ -74,7 +73,7 @@ describe('a processor with calls in flight', () => {
     expect(await workersOf(later.id)).toEqual([{ pid: next.pid, outcome: 'completed' }]);
     expect((await storyOf(flow.watch, id)).at(-1)?.name).toBe('RunCompleted');
     await expectPaidOnce(id);
-  }, 90_000);
+  });
 });
 
 describe('an api with streams and waits open', () => {
@@ -121,7 +120,6 @@ describe('an api with streams and waits open', () => {
       await flow.published();
       expect((await storyOf(flow.watch, view.id)).at(-1)?.name).toBe('RunCompleted');
     },
-    60_000,
   );
 });
 

@@ -50,7 +50,7 @@ it('OpenAI fails: shown with its reason, ready all the same; forgotten once it a
   await flow.simulator.clearScript();
   await Promise.all(asked.map(({ id }) => flow.runs.completion(id)));
   expect((await readinessOnce(origin, 'openai', 'up')).http).toBe(200);
-}, 60_000);
+});
 
 it('a migration that the schema lacks: not ready, and named', async () => {
   const taken = await flow.database.query<{ timestamp: bigint; name: string }>(
@@ -83,7 +83,7 @@ it('messages that nobody publishes: degraded, with how long the oldest has waite
   );
   await flow.database.query(`UPDATE processor.leases SET until = now() WHERE holder = 'spec'`);
   await readinessOnce(origin, 'outbox', 'up');
-}, 60_000);
+});
 
 it('the content store away, then Postgres silent, then gone: each is named, with what it looks like; alive all the while', async () => {
   const content = { port: contentNetwork.port };
@@ -111,4 +111,4 @@ it('the content store away, then Postgres silent, then gone: each is named, with
   expect((await fetch(`${origin}/livez`)).status).toBe(200);
   network = await FaultyNetwork.before(flow.scene.database.url, port);
   expect((await readinessOnce(origin, 'postgres', 'up')).http).toBe(200);
-}, 60_000);
+});

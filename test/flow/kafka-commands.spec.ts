@@ -51,7 +51,7 @@ async function told(reference: string, name: string): Promise<RunEventBase> {
     record.topic === topics.runEvents &&
     headerOf(record, 'ce_type') === `dev.holdfast.run.${name}.v1` &&
     dataOf(record).reference === reference;
-  return dataOf(await flow.watch.first(`${name} of ${reference}`, isIt, 30_000));
+  return dataOf(await flow.watch.first(`${name} of ${reference}`, isIt));
 }
 
 function dataOf(record: SeenRecord): RunEventBase {
@@ -129,7 +129,7 @@ it('an api that is killed among commands takes each of them all the same, once, 
   } finally {
     await again.killHard();
   }
-}, 90_000);
+});
 
 async function runsOf(keys: readonly string[]): Promise<number> {
   const sql = 'SELECT FROM api.runs WHERE idempotency_key = ANY($1::text[])';

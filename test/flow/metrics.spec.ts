@@ -113,7 +113,7 @@ it('show who waits, and who is held back', async () => {
   await shows('api', /holdfast_event_watchers [1-9]/);
   await flow.database.query('UPDATE processor.lanes SET paused = false');
   await Promise.all([told, ...ids.slice(1).map((id) => flow.runs.completion(id))]);
-}, 60_000);
+});
 
 it('show a lane that is latched, and its release', async () => {
   const question = 'With which key?';
@@ -127,7 +127,7 @@ it('show a lane that is latched, and its release', async () => {
   await fetch(`${route}/${latches[0]!.latchId}/release`, { method: 'POST' });
   await shows('processor', /holdfast_latches_total\{.*change="released_by_operator"\} 1/);
   await flow.runs.completion(id);
-}, 60_000);
+});
 
 it('show records that are no messages, and events that are set aside', async () => {
   const garbage = { partition: 0, key: Buffer.from('x'), value: Buffer.from('{'), headers: {} };
@@ -139,7 +139,7 @@ it('show records that are no messages, and events that are set aside', async () 
   await shows('processor', /holdfast_consumer_undecodable_total\{group="[\w.-]+"\} 1/);
   await shows('api', 'holdfast_projected_events_total{outcome="set_aside"} 1');
   await shows('api', 'holdfast_parked_events{reason="undecodable"} 1');
-}, 60_000);
+});
 
 it('show a run that is taken from its owner: lost, fenced off, rescued, completed', async () => {
   const question = 'Who comes late?';
@@ -159,7 +159,7 @@ it('show a run that is taken from its owner: lost, fenced off, rescued, complete
   await shows('processor', 'holdfast_leases_lost_total 1');
   await shows('processor', 'holdfast_rescues_total{kind="lease_expired"} 1');
   await flow.runs.completion(id);
-}, 60_000);
+});
 
 it('show calls that wait because OpenAI has asked for a pause', async () => {
   const [first, second] = ['Who is told to wait?', 'Who waits, too?'];
@@ -176,7 +176,7 @@ it('show calls that wait because OpenAI has asked for a pause', async () => {
   await shows('processor', /holdfast_limit_corrections_total\{pool="[^"]+",kind="throttled"\} 1/);
   const waits = await flow.runs.ask(second);
   await Promise.all([flow.runs.completion(told.id), flow.runs.completion(waits.id)]);
-}, 60_000);
+});
 
 it('count decisions, by what became of them', async () => {
   const question = 'Who changes his mind?';
@@ -188,7 +188,7 @@ it('count decisions, by what became of them', async () => {
   await flow.runs.streamUntil(id, 'start', ({ status }) => status === 'running');
   await flow.runs.decide(id, 'cancel');
   await shows('api', 'holdfast_decisions_total{decision="cancel",outcome="applied"} 1');
-}, 60_000);
+});
 
 it('show a run of which nothing is heard, and what heals it', async () => {
   await flow.database.query(
@@ -206,7 +206,7 @@ it('show a run of which nothing is heard, and what heals it', async () => {
   await flow.runs.completion(id, 80_000); // the pauses between two questions have grown
   await shows('processor', 'holdfast_repairs_total{what="dispatch"} 1');
   await shows('api', 'holdfast_stuck_runs 0');
-}, 120_000);
+});
 
 it('show an outbox that nobody empties', async () => {
   await flow.database.query(
@@ -223,7 +223,7 @@ it('show an outbox that nobody empties', async () => {
   await shows('api', 'holdfast_outbox_parked_rows 1');
   await flow.runs.completion(id);
   await shows('api', 'holdfast_relay_leading 1');
-}, 60_000);
+});
 
 it('all move in this flow, but for those that others hold', () => {
   const still = metricNames.filter((name) => !moved.has(name) && !(name in heldElsewhere));
@@ -245,16 +245,12 @@ function questionOf(question: string) {
 
 /** Looks until a line begins with the text or fits the pattern; gauges of the database are read every 10 s. */
 async function shows(app: AppName, wanted: string | RegExp): Promise<void> {
-  await eventually(
-    `${String(wanted)} of the ${app}`,
-    async () => {
-      const lines = await linesOf(app);
-      return lines.some((line) =>
-        typeof wanted === 'string' ? line.startsWith(wanted) : wanted.test(line),
-      );
-    },
-    25_000,
-  );
+  await eventually(`${String(wanted)} of the ${app}`, async () => {
+    const lines = await linesOf(app);
+    return lines.some((line) =>
+      typeof wanted === 'string' ? line.startsWith(wanted) : wanted.test(line),
+    );
+  });
 }
 
 async function linesOf(app: AppName): Promise<readonly string[]> {

@@ -96,7 +96,7 @@ it.each(names)('%s', async (name) => {
   const { ends, because, sent, paid } = cases[name]!;
   const id = ids.get(name)!;
   const settled: readonly RunStatus[] = ['needs_review', 'failed', 'completed', 'cancelled'];
-  await flow.runs.streamUntil(id, 'end', ({ status }) => settled.includes(status), 50_000);
+  await flow.runs.streamUntil(id, 'end', ({ status }) => settled.includes(status));
   const { run } = await flow.runs.view(id);
   expect([run.status, run.failure?.class]).toEqual([ends, because]);
   expect((await flow.simulator.callsOf(id)).length).toBe(sent);
@@ -111,7 +111,7 @@ it('a call that hangs past the caller’s deadline ends its run then', async () 
   await flow.simulator.script({ match: { inputIncludes: question }, fault });
   const body = { workflow: 'answer', input: { question }, deadline: 'PT4S' };
   const { id } = (await flow.runs.submit(body)).body as { id: string };
-  await flow.runs.streamUntil(id, 'end', ({ status }) => status === 'failed', 20_000);
+  await flow.runs.streamUntil(id, 'end', ({ status }) => status === 'failed');
   const { run } = await flow.runs.view(id);
   expect(run.failure?.class).toBe('deadline_exceeded');
   expect(run.message).toContain(failureRules.deadline_exceeded.people);
@@ -132,7 +132,7 @@ it('where nobody listens the run waits, and says so', async () => {
   try {
     const { id } = await lonely.runs.ask('Does anybody listen?');
     const waits = ({ type }: { type: string }) => type === 'dev.holdfast.run.waiting.v1';
-    await lonely.runs.streamUntil(id, 'wait', waits, 50_000);
+    await lonely.runs.streamUntil(id, 'wait', waits);
     const { run } = await lonely.runs.view(id);
     expect(run).toMatchObject({ status: 'queued', attempt: 1 });
     expect(run.message).toContain('the AI service cannot be reached, or is down');
@@ -140,4 +140,4 @@ it('where nobody listens the run waits, and says so', async () => {
   } finally {
     await lonely.close();
   }
-}, 90_000);
+});

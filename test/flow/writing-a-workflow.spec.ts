@@ -24,7 +24,7 @@ beforeAll(async () => {
       PROCESSOR_WEBHOOK_PRIVATE_ADDRESSES: 'allowed',
     },
   });
-}, 120_000);
+});
 afterAll(async () => {
   await flow?.close();
   await receiver?.close();

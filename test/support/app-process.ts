@@ -7,6 +7,7 @@ import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { repositoryRoot } from '../../dev/stack/repository.js';
+import { patienceMs } from './patience.js';
 
 export interface AppProcessOptions {
   /** Below dist/, e.g. `apps/processor/src/main.js`. */
@@ -51,9 +52,18 @@ const dist = join(repositoryRoot, 'dist');
  * stand in folders that nobody sees again.
  */
 const compiled = join(repositoryRoot, 'node_modules/.cache/holdfast/compiled');
-const readyLimitMs = 30_000;
+
+const started = new Set<AppProcess>();
+let isOver = false;
+
+/** Nothing that a spec file has started outlives it, nor is started any more: what is opened too late has nobody to close it. */
+export async function endAllApps(): Promise<void> {
+  isOver = true;
+  await Promise.all([...started].map((app) => app.killHard()));
+}
 
 export function startApp(options: AppProcessOptions): AppProcess {
+  if (isOver) throw new Error(`${options.script}: the specs of this file are over`);
   const child = spawn(process.execPath, nodeArgs(options), {
     cwd: repositoryRoot,
     env: {
@@ -73,9 +83,9 @@ export function startApp(options: AppProcessOptions): AppProcess {
     if (isUp()) child.kill(signal);
     return exited;
   };
-  const line = (pattern: RegExp, withinMs = readyLimitMs) =>
+  const line = (pattern: RegExp, withinMs = patienceMs) =>
     lines.first(pattern, withinMs, exited, options.script);
-  return {
+  const app: AppProcess = {
     pid: child.pid ?? NaN,
     ready: (withinMs) => line(/^ready:/, withinMs),
     line,
@@ -88,6 +98,9 @@ export function startApp(options: AppProcessOptions): AppProcess {
     thaw: () => void child.kill('SIGCONT'),
     paused: (withinMs) => line(/^paused: /, withinMs),
   };
+  started.add(app);
+  void exited.then(() => started.delete(app));
+  return app;
 }
 
 /** Runs a script of dist/ to its end; rejects with its output where that is not exit code 0. */

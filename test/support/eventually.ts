@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { patienceMs } from './patience.js';
 
 const LOOK_EVERY_MS = 25;
 
@@ -10,7 +11,7 @@ const LOOK_EVERY_MS = 25;
 export async function eventually<T>(
   what: string,
   look: () => Promise<T | null | undefined | false> | T | null | undefined | false,
-  withinMs = 15_000,
+  withinMs = patienceMs,
 ): Promise<T> {
   const deadline = performance.now() + withinMs;
   for (;;) {

@@ -22,6 +22,7 @@ import type { Metrics } from '#libs/metrics';
 import { Database, migrate, type Statement, type Tx } from '#libs/postgres';
 import type { Fault } from '../../dev/simulator/faults.js';
 import { type Simulator, startSimulator } from '../../dev/simulator/simulator.js';
+import { patienceMs } from './patience.js';
 import { freshDatabase } from './stack.js';
 
 export interface GatewayFixture {
@@ -249,7 +250,7 @@ export function anOwner(fence = 1n): SpecOwner {
 
 /** Waits for a fact to become true; fails with its name. */
 export async function until(what: string, isTrue: () => boolean | Promise<boolean>): Promise<void> {
-  const givenUpAt = Date.now() + 20_000;
+  const givenUpAt = Date.now() + patienceMs;
   while (!(await isTrue())) {
     if (Date.now() > givenUpAt) throw new Error(`did not happen: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));

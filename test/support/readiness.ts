@@ -33,14 +33,10 @@ export function readinessOnce(
   status: Indicator['status'],
   message = /^/,
 ): Promise<Readiness> {
-  return eventually(
-    `${name} is ${status}`,
-    async () => {
-      const readiness = await readinessOf(origin);
-      const indicator = readiness.details[name];
-      const fits = indicator?.status === status && message.test(indicator.message ?? '');
-      return fits && readiness;
-    },
-    30_000,
-  );
+  return eventually(`${name} is ${status}`, async () => {
+    const readiness = await readinessOf(origin);
+    const indicator = readiness.details[name];
+    const fits = indicator?.status === status && message.test(indicator.message ?? '');
+    return fits && readiness;
+  });
 }

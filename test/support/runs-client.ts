@@ -12,6 +12,7 @@ import type {
 } from '#libs/contracts';
 import type { DecisionName } from '#libs/domain';
 import { readEvents } from '../../dev/demo/event-stream.js';
+import { patienceMs } from './patience.js';
 
 export interface SubmitAnswer {
   readonly status: number;
@@ -29,8 +30,6 @@ export interface RunRequestBody {
   readonly labels?: Readonly<Record<string, string>>;
   readonly budget?: { readonly maxCostUsd: string };
 }
-
-const answerLimitMs = 20_000;
 
 export class RunsClient {
   constructor(private readonly apiUrl: string) {}
@@ -86,7 +85,7 @@ export class RunsClient {
     runId: string,
     what: string,
     fits: (entry: RunHistoryEntry) => boolean,
-    withinMs = 30_000,
+    withinMs = patienceMs,
   ): Promise<readonly RunHistoryEntry[]> {
     const seen: RunHistoryEntry[] = [];
     const limit = AbortSignal.timeout(withinMs);
@@ -139,6 +138,6 @@ export class RunsClient {
   }
 
   private send(path: string, init: RequestInit = {}): Promise<Response> {
-    return fetch(this.apiUrl + path, { ...init, signal: AbortSignal.timeout(answerLimitMs) });
+    return fetch(this.apiUrl + path, { ...init, signal: AbortSignal.timeout(patienceMs) });
   }
 }

@@ -6,6 +6,7 @@ import kafkajs, { type Admin, type Consumer, type IHeaders, type Producer } from
 import { consumerGroups, retryTopics, topics } from '#libs/contracts';
 import { KafkaConnection, silentLog } from '#libs/messaging';
 import { eventually } from './eventually.js';
+import { patienceMs } from './patience.js';
 import { kafkaBrokers } from './stack.js';
 
 /** A record as it lies in the log. `topic` is the logical name. */
@@ -109,7 +110,7 @@ export class TopicWatch {
     for (const group of Object.keys(topicsOfGroup)) await this.settledBy(group);
   }
 
-  async settledBy(group: string, withinMs = 30_000): Promise<void> {
+  async settledBy(group: string, withinMs = patienceMs): Promise<void> {
     const ofTopics = topicsOfGroup[group] ?? [];
     const ends = [...(await this.ends(ofTopics))].filter(([, end]) => end > 0n);
     const isSettled = async () => {

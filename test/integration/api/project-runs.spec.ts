@@ -8,6 +8,7 @@ import { uuidv7 } from '#libs/postgres';
 import { ParkedEventsStore } from '../../../apps/api/src/project-runs/parked-events.store.js';
 import { ProjectRuns } from '../../../apps/api/src/project-runs/project-runs.js';
 import { retakeOnce } from '../../../apps/api/src/project-runs/retake-parked.js';
+import { patienceMs } from '../../support/patience.js';
 import { startTestApi, type TestApi } from './api-fixture.js';
 import { at, eventMessage, received, result, storyOf } from './run-story.js';
 
@@ -56,7 +57,7 @@ async function retakeAll(): Promise<void> {
   while ((await retakeOnce(parked, projection, 0)) > 0);
 }
 
-async function waitFor(condition: () => Promise<boolean>, withinMs = 15_000): Promise<void> {
+async function waitFor(condition: () => Promise<boolean>, withinMs = patienceMs): Promise<void> {
   const endsAt = Date.now() + withinMs;
   while (!(await condition())) {
     if (Date.now() > endsAt) throw new Error('it did not come about in time');

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { RunView, SpendPart, UsageReport } from '#libs/contracts';
 import { runIdOf } from '#libs/domain';
 import { ProjectRuns } from '../../../apps/api/src/project-runs/project-runs.js';
+import { patienceMs } from '../../support/patience.js';
 import { startTestApi, type TestApi } from './api-fixture.js';
 import { at, eventMessage, failure, received } from './run-story.js';
 
@@ -154,7 +155,7 @@ it.each([
   expect(answer.body).toMatchObject({ code: 'invalid_body', errors: [{ pointer }] });
 });
 
-async function waitFor(condition: () => Promise<boolean>, withinMs = 15_000): Promise<void> {
+async function waitFor(condition: () => Promise<boolean>, withinMs = patienceMs): Promise<void> {
   const endsAt = Date.now() + withinMs;
   while (!(await condition())) {
     if (Date.now() > endsAt) throw new Error('it did not come about in time');

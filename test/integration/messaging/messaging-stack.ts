@@ -15,6 +15,7 @@ import {
   silentLog,
   type TopicSpec,
 } from '#libs/messaging';
+import { patienceMs } from '../../support/patience.js';
 import { freshDatabase, freshTopicPrefix, kafkaBrokers } from '../../support/stack.js';
 
 export const SCHEMA = 'processor';
@@ -143,7 +144,7 @@ export class Collected<Item> {
     });
   }
 
-  async reaches(count: number, withinMs = 20_000): Promise<Item[]> {
+  async reaches(count: number, withinMs = patienceMs): Promise<Item[]> {
     if (this.items.length < count) {
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       const timer = setTimeout(() => {
@@ -160,7 +161,7 @@ export class Collected<Item> {
 export async function eventually<T>(
   look: () => Promise<T> | T,
   good: (found: T) => boolean,
-  withinMs = 20_000,
+  withinMs = patienceMs,
 ): Promise<T> {
   const deadline = performance.now() + withinMs;
   for (;;) {

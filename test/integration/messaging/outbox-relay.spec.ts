@@ -502,7 +502,7 @@ describe('while an old snapshot keeps 20,000 dead rows from vacuum', () => {
     for (let times = 0; times < 2; times += 1) await entriesAsked(); // the first looks have to
     // The floor follows when whoever was writing anywhere on the server has ended: other specs hold transactions open, too.
     await eventually(entriesAsked, (read) => read < 2_000, 60_000);
-  }, 90_000);
+  });
 });
 
 it('counts what is parked below its floor, and finds what is appended above it', async () => {

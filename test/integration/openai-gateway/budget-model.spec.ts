@@ -176,4 +176,4 @@ async function play({ limit, amounts, steps }: Script): Promise<void> {
 
 it('a budget is what its calls are charged with, and is never exceeded', async () => {
   await fc.assert(fc.asyncProperty(anyScript, play), { numRuns: 60 });
-}, 120_000);
+});
