@@ -90,6 +90,15 @@ export class AcceptedWorks {
     return cancelled;
   }
 
+  /** Ends the oldest of those that are still worked on, so many of them, as if their time were over. */
+  finish(count: number, nowMs: number): void {
+    const isAtWork = (work: AcceptedWork) => {
+      return work.cancelledAtMs === null && nowMs - work.acceptedAtMs < work.workMs;
+    };
+    for (const work of [...this.#works.values()].filter(isAtWork).slice(0, count))
+      this.add({ ...work, workMs: nowMs - work.acceptedAtMs });
+  }
+
   charges(): Charges {
     const charges = [...this.#works.values()].filter(isCharged).map(toCharge);
     return {

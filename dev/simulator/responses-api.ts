@@ -38,6 +38,7 @@ const timerSlackMs = 5;
 export class ResponsesApi {
   readonly log: LoggedRequest[] = [];
   readonly #stop = new AbortController();
+  #hurry = new AbortController();
 
   constructor(
     private readonly parts: {
@@ -52,6 +53,13 @@ export class ResponsesApi {
 
   stop(): void {
     this.#stop.abort();
+  }
+
+  /** See `Simulator.finish`. */
+  finish(count: number): void {
+    this.parts.works.finish(count, Date.now());
+    this.#hurry.abort(); // whoever waits for an end looks again how long it has, and what hangs is answered
+    this.#hurry = new AbortController();
   }
 
   async create(http: IncomingMessage, reply: ServerResponse): Promise<void> {
@@ -88,9 +96,9 @@ export class ResponsesApi {
     const work = this.#accept(checked.request, fault);
     this.#note('create', http, { ...facts, responseId: work.id, fault });
     if (fault?.kind === 'reset_after_charge') return void http.socket.destroy();
-    if (fault?.kind === 'hang') await this.#wait(fault.ms);
-    if (checked.request.background !== true) await this.#wait(work.workMs + timerSlackMs);
-    this.#answer(reply, work, fault);
+    if (fault?.kind === 'hang') await this.#wait(fault.ms, this.#hurry.signal);
+    if (checked.request.background === true) return this.#answer(reply, work, fault);
+    this.#answer(reply, (await this.#over(work.id)) ?? work, fault);
   }
 
   async retrieve(id: string, http: IncomingMessage, reply: ServerResponse): Promise<void> {
@@ -155,8 +163,8 @@ export class ResponsesApi {
     if (this.#refusal(http, reply, fault)) return;
     if (work === undefined)
       return sendError(reply, 404, { code: null, message: `Response with id '${id}' not found.` });
-    if (fault?.kind === 'hang') await this.#wait(fault.ms);
-    const after = act(work);
+    if (fault?.kind === 'hang') await this.#wait(fault.ms, this.#hurry.signal);
+    const after = act(this.parts.works.find(id) ?? work); // as it is by now
     if (after === null) return;
     if (fault?.kind === 'reset_after_charge') return void http.socket.destroy();
     this.#answer(reply, after, fault);
@@ -205,11 +213,21 @@ export class ResponsesApi {
   }
 
   /** When its time is over, unless it was cancelled: that was told then. */
-  async #tellOfEnd({ id, workMs }: AcceptedWork): Promise<void> {
-    await this.#wait(workMs + timerSlackMs);
-    const work = this.parts.works.find(id);
-    if (this.#stop.signal.aborted || work === undefined || work.cancelledAtMs !== null) return;
+  async #tellOfEnd({ id }: AcceptedWork): Promise<void> {
+    const work = await this.#over(id);
+    if (work === null || work.cancelledAtMs !== null) return;
     await this.parts.webhooks.tell(id, statusOf(work, Date.now()));
+  }
+
+  /** Resolves when the work's time is over; null: the simulator ends. */
+  async #over(id: string): Promise<AcceptedWork | null> {
+    while (!this.#stop.signal.aborted) {
+      const work = this.parts.works.find(id)!;
+      const leftMs = work.acceptedAtMs + work.workMs - Date.now();
+      if (leftMs <= 0) return work;
+      await this.#wait(leftMs + timerSlackMs, this.#hurry.signal);
+    }
+    return null;
   }
 
   #answer(reply: ServerResponse, work: AcceptedWork, fault: Fault | null): void {
@@ -265,9 +283,10 @@ export class ResponsesApi {
     });
   }
 
-  /** Ends early, without error, when the simulator stops. */
-  async #wait(ms: number): Promise<void> {
-    await sleep(ms, undefined, { signal: this.#stop.signal }).catch(() => undefined);
+  /** Ends early, without error, when the simulator stops, or at the signal. */
+  async #wait(ms: number, early?: AbortSignal): Promise<void> {
+    const signal = early ? AbortSignal.any([this.#stop.signal, early]) : this.#stop.signal;
+    await sleep(ms, undefined, { signal }).catch(() => undefined);
   }
 }
 

@@ -103,6 +103,36 @@ describe('a cancel', () => {
   });
 });
 
+describe('an order to finish', () => {
+  it('ends what has been worked on the longest, so many responses, then all', async () => {
+    const { client, simulator } = await start({ latencyMs: 600_000 });
+    const ids: string[] = [];
+    for (let n = 0; n < 4; n += 1)
+      ids.push((await client.responses.create({ ...question, background: true })).id);
+    await client.responses.cancel(ids[0]!);
+    const states = () =>
+      Promise.all(ids.map(async (id) => (await client.responses.retrieve(id)).status));
+    simulator.finish(1);
+    expect(await states()).toEqual(['cancelled', 'completed', 'queued', 'queued']);
+    const body = JSON.stringify({ count: 1 });
+    await fetch(`${simulator.url}/__sim/finish`, { method: 'POST', body });
+    expect(await states()).toEqual(['cancelled', 'completed', 'completed', 'queued']);
+    simulator.finish();
+    expect(await states()).toEqual(['cancelled', 'completed', 'completed', 'completed']);
+  });
+
+  it('answers who waits in the foreground, and what hangs', async () => {
+    const { client, simulator } = await start({ latencyMs: 600_000 });
+    simulator.addFaults([{ match: { operation: 'cancel' }, fault: { kind: 'hang', ms: 600_000 } }]);
+    const { id } = await client.responses.create({ ...question, background: true });
+    const answers = Promise.all([client.responses.create(question), client.responses.cancel(id)]);
+    while (simulator.requests().length < 3) await new Promise((resolve) => setImmediate(resolve));
+    simulator.finish();
+    expect((await answers).map(({ status }) => status)).toEqual(['completed', 'completed']);
+    expect(simulator.charges().total).toBe(2);
+  });
+});
+
 it('forgets nothing over a restart with a data file', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'simulator-'));
   const dataFile = join(folder, 'data.jsonl');

@@ -5,7 +5,7 @@
  *   POST /v1/responses · GET /v1/responses/{id} · POST /v1/responses/{id}/cancel
  *   POST /v1/conversations · GET, DELETE /v1/conversations/{id} · GET /v1/conversations/{id}/items
  *   GET /__sim/charges · GET /__sim/requests · POST /__sim/faults · DELETE /__sim/faults
- *   POST /__sim/limits · DELETE /__sim/limits
+ *   POST /__sim/finish · POST /__sim/limits · DELETE /__sim/limits
  *   GET /__sim/conversations · GET /__sim/webhooks · POST /__sim/webhooks · DELETE /__sim/webhooks
  */
 import { randomBytes } from 'node:crypto';
@@ -51,6 +51,8 @@ export interface Simulator {
   conversations(): number;
   addFaults(faults: readonly ScriptedFault[]): void;
   clearFaults(): void;
+  /** The responses that have been worked on the longest end now, so many of them; default: all. What hangs is answered. */
+  finish(count?: number): void;
   /** What is turned away with 429 from now on; null: nothing. */
   orderLimits(order: LimitOrder | null): void;
   /** null: no more of them. */
@@ -94,6 +96,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     conversations: () => conversations.count,
     addFaults: (faults) => script.add(faults),
     clearFaults: () => script.clear(),
+    finish: (count = Infinity) => api.finish(count),
     orderLimits: (order) => limits.order(order),
     orderWebhooks: (order) => webhooks.order(order),
     webhooks: () => webhooks.sent,
@@ -127,6 +130,7 @@ async function route(
     script.clear();
     return sendJson(response, 200, { faults: 0 });
   }
+  if (key === 'POST /__sim/finish') return finish(request, response, api);
   if (key === 'POST /__sim/limits') return orderLimits(request, response, limits);
   if (key === 'DELETE /__sim/limits') {
     limits.order(null);
@@ -167,6 +171,17 @@ async function addFaults(
   } catch (error) {
     sendError(response, 400, { code: 'fault_script_invalid', message: String(error) });
   }
+}
+
+/** The body: `{ "count": 2 }`; without a count, all. */
+async function finish(
+  request: IncomingMessage,
+  response: ServerResponse,
+  api: ResponsesApi,
+): Promise<void> {
+  const { count = Infinity } = JSON.parse(await readBody(request)) as { count?: number };
+  api.finish(count);
+  sendJson(response, 200, {});
 }
 
 async function orderLimits(

@@ -3,10 +3,11 @@
  * processors as processes of their own, SIGSTOP and SIGCONT, Postgres, Kafka. Stands in: the simulator for OpenAI, with a charge
  * counter; a TCP proxy between one processor and Postgres.
  */
+import { eventually } from '../support/eventually.js';
 import { openFlow, type Flow } from '../support/flow.js';
 import { HeldNetwork } from '../support/held-network.js';
 import { storyOf } from '../support/run-story.js';
-import { eightAfter, sections, slowTender } from '../support/slow-tender.js';
+import { sections, slowTender } from '../support/slow-tender.js';
 
 let flow: Flow;
 let network: HeldNetwork;
@@ -23,31 +24,37 @@ afterEach(async () => flow.simulator.clearScript());
 it('a write that was on its way when the lease ran out changes nothing of the run that another has', async () => {
   const { runs, simulator } = flow;
   const late = await flow.scene.startProcessor({ PROCESSOR_DATABASE_URL: network.url });
-  // The last ones outlast the start of the other and its way to the lease: it is to be seen at work.
-  const answers = [0, 0, 0, 0, ...[5_000, 8_000, 8_000, 8_000], ...Array<number>(4).fill(40_000)];
-  const id = await slowTender(flow, answers);
-  // From here on it locks rows for writes under its fence only. The next one tells its progress, 4 or 5 of 12.
-  await network.holdFrom('processor.executions.lock');
+  const id = await slowTender(flow);
+  // From here on it locks rows for writes under its fence only. The next one tells its progress, 3 to 5 of 12.
+  const held = network.holdFrom('processor.executions.lock');
+  await simulator.finish(1);
+  await held;
   const other = await flow.scene.startProcessor();
   await late.line(/lease lost; work on it is stopped/);
+  await eventually('the other has the run', async () => {
+    return (await flow.ownerOf(id)).pid === other.pid;
+  });
+  await simulator.finish(3);
   const isFurther = ({ data }: { data: unknown }) => itemsDone(data) > 5;
   await runs.streamUntil(id, 'progress of the other, past 5 of 12', isFurther);
-  expect((await flow.ownerOf(id)).pid).toBe(other.pid);
 
-  network.release();
+  network.release(); // the other is still at work: four sections are at the model
   expect(await late.stop()).toEqual({ code: 0, signal: null }); // so its write has been answered
+  expect((await flow.ownerOf(id)).pid).toBe(other.pid);
+  await simulator.finish();
   await expectOneOutcome(id);
   await other.stop();
   expect(Object.values(await simulator.chargesOf(id))).toEqual(Array(sections).fill(1));
-}, 120_000);
+});
 
 it('a processor frozen past its lease and thawed changes nothing: the result of the other stands', async () => {
   const { runs, simulator } = flow;
   // Both are there before the run is: nothing is waited for between the sign that it is under way and the freeze.
   await Promise.all([flow.scene.startProcessor(), flow.scene.startProcessor()]);
-  const id = await slowTender(flow, eightAfter(8_000));
+  const id = await slowTender(flow);
   const frozen = await flow.ownerOf(id);
   frozen.freeze();
+  await simulator.finish();
   await runs.completion(id);
   const { run: before, etag } = await runs.view(id);
   const result = await runs.result(id);
@@ -60,7 +67,7 @@ it('a processor frozen past its lease and thawed changes nothing: the result of 
   expect(await runs.result(id)).toEqual(result);
   expect(Object.values(await simulator.chargesOf(id))).toEqual(Array(sections).fill(1));
   expect(await simulator.callsOf(id)).toHaveLength(sections);
-}, 90_000);
+});
 
 /** Completed; told once, in order, without a step back; and the api holds what the topic holds. */
 async function expectOneOutcome(id: string): Promise<void> {

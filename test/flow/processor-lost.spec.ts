@@ -7,7 +7,7 @@ import { uuidOf, type RunId } from '#libs/domain';
 import { eventually } from '../support/eventually.js';
 import { openFlow, type Flow } from '../support/flow.js';
 import { storyOf } from '../support/run-story.js';
-import { eightAfter, sections, slowTender } from '../support/slow-tender.js';
+import { sections, slowTender } from '../support/slow-tender.js';
 import { placeOf } from '../support/topic-watch.js';
 
 let flow: Flow;
@@ -24,11 +24,12 @@ afterEach(async () => flow.simulator.clearScript());
 
 it('kill -9 in the middle of 12 sections: another goes on within 15 s, new work within 8 s, each section is paid once', async () => {
   const { runs, simulator, watch } = flow;
-  const id = await slowTender(flow, eightAfter(5_000));
+  const id = await slowTender(flow);
   const owner = await flow.ownerOf(id);
   const before = await runs.history(id);
   await owner.killHard();
   const killedAt = performance.now();
+  await simulator.finish();
 
   const asked = await Promise.all(['a', 'b', 'c', 'd'].map((what) => runs.ask(`What is ${what}?`)));
   await Promise.all(asked.map((run) => runs.completion(run.id)));
@@ -48,7 +49,7 @@ it('kill -9 in the middle of 12 sections: another goes on within 15 s, new work 
     { pid: owner.pid, outcome: 'lease_lost' },
     { pid: survivorOf(owner.pid), outcome: 'completed' },
   ]);
-}, 60_000);
+});
 
 it('killed with a run that it could not admit yet: the offset was not committed, the run is not lost', async () => {
   const { runs, watch, database } = flow;
@@ -78,11 +79,11 @@ it('killed with a run that it could not admit yet: the offset was not committed,
   expect(rows).toEqual([]); // it was not admitted: only the topic has it
   await flow.scene.startProcessor();
   await runs.completion(id);
-}, 60_000);
+});
 
 it('SIGTERM in the middle of 12 sections: it gives the run back and ends with 0, another finishes it, nothing is paid twice', async () => {
   const { runs, simulator, watch, database } = flow;
-  const id = await slowTender(flow, eightAfter(5_000));
+  const id = await slowTender(flow);
   const owner = await flow.ownerOf(id);
   expect(await owner.stop()).toEqual({ code: 0, signal: null });
   const stoppedAt = performance.now();
@@ -90,6 +91,7 @@ it('SIGTERM in the middle of 12 sections: it gives the run back and ends with 0,
   expect(performance.now() - stoppedAt).toBeLessThan(3_000); // given back: nobody waited for a lease to run out
   expect(next.pid).not.toBe(owner.pid);
 
+  await simulator.finish();
   await runs.completion(id);
   expect(Object.values(await simulator.chargesOf(id))).toEqual(Array(sections).fill(1));
   expect(await simulator.callsOf(id)).toHaveLength(sections);
@@ -105,11 +107,11 @@ it('SIGTERM in the middle of 12 sections: it gives the run back and ends with 0,
     [uuidOf(id as RunId)],
   );
   expect(rows).toEqual([{ saved: sections }]);
-}, 60_000);
+});
 
 it('finished sections stay finished by their check-points alone, should the ledger have forgotten their calls', async () => {
   const { runs, simulator, database } = flow;
-  const id = await slowTender(flow, eightAfter(3_000));
+  const id = await slowTender(flow);
   const owner = await flow.ownerOf(id);
   await owner.stop();
   const { rowCount } = await database.query(
@@ -118,9 +120,10 @@ it('finished sections stay finished by their check-points alone, should the ledg
     [uuidOf(id as RunId)],
   );
   expect(rowCount).toBeGreaterThanOrEqual(3);
+  await simulator.finish();
   await runs.completion(id);
   expect(Object.values(await simulator.chargesOf(id))).toEqual(Array(sections).fill(1));
-}, 60_000);
+});
 
 /** Who carried the run, in order, and how it left each. */
 async function workersOf(runId: string): Promise<object[]> {

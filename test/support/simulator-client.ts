@@ -17,6 +17,11 @@ export class SimulatorClient {
     await this.send('faults', { method: 'DELETE' });
   }
 
+  /** Ends now what the model has worked on the longest, so many responses; default: all. What hangs is answered. */
+  async finish(count?: number): Promise<void> {
+    await this.send('finish', { method: 'POST', body: JSON.stringify({ count }) });
+  }
+
   async charges(): Promise<Charges['charges']> {
     return ((await this.send('charges')) as Charges).charges;
   }

@@ -1,4 +1,4 @@
-/** A run caught in mid-flight, always at the same place: the model takes as long for each section as it is told. */
+/** A run caught in mid-flight, always at the same place: most of its sections are at the model until the spec says that they are over. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { uuidOf, type RunId } from '#libs/domain';
@@ -10,26 +10,26 @@ import type { Flow } from './flow.js';
 export const sections = 12;
 /** How many of them the workflow asks for at a time. */
 const atATime = 8;
-
-/** Three sections are answered at once and eight after `ms`; the last one is asked for when one of those is there. */
-export function eightAfter(ms: number): number[] {
-  return [0, 0, 0, ...Array<number>(atATime).fill(ms), 0];
-}
+/** How many are answered at once. */
+const early = 3;
+/** For ever, as specs go: `SimulatorClient.finish` ends it. */
+const heldMs = 600_000;
 
 /**
- * @param answerAfterMs one for each section, in the order in which they are asked for; the first ones 0
- * @returns the run's id, once those are finished and eight are at the model
+ * Three sections are answered at once, eight when the spec tells the simulator to finish them, and the last one, which is asked for
+ * when one of those is there, at once again.
+ * @returns the run's id, once those three are finished and eight are at the model
  */
-export async function slowTender(flow: Flow, answerAfterMs: readonly number[]): Promise<string> {
+export async function slowTender(flow: Flow): Promise<string> {
+  const latencies = [...Array<number>(early).fill(0), ...Array<number>(atATime).fill(heldMs), 0];
   await flow.simulator.script(
-    ...answerAfterMs.map((ms) => ({
+    ...latencies.map((ms) => ({
       match: { inputIncludes: '<document_section' },
       fault: { kind: 'latency', ms } as const,
     })),
   );
   const file = join(repositoryRoot, 'dev/samples/larkmoor-patient-booking.md');
   const { id } = await flow.runs.readTender(await readFile(file, 'utf8'));
-  const early = answerAfterMs.findIndex((ms) => ms > 0);
   await eventually(`${id} has ${early} sections finished and ${atATime} at the model`, async () => {
     const calls = await callStatesOf(flow, id);
     return calls.done === early && calls.accepted === atATime;

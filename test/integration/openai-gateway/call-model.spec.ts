@@ -202,7 +202,7 @@ describe('a call whose owner goes away', () => {
   it('is not lost when its reply comes after the owner was stopped: the next owner finds it', async () => {
     const request = aRequest();
     fixture.simulator.addFaults([
-      { match: { runId: request.runId }, fault: { kind: 'hang', ms: 1_500 } },
+      { match: { runId: request.runId }, fault: { kind: 'hang', ms: 60_000 } },
     ]);
     const gateway = fixture.gateway();
     const first = anOwner(1n);
@@ -210,7 +210,9 @@ describe('a call whose owner goes away', () => {
     await until('sent', () => sentOf(request) === 1);
     first.stop();
     expect(await before).toEqual({ kind: 'aborted' });
-    expect(await gateway.callModel(request, anOwner(2n))).toMatchObject({ kind: 'completed' });
+    const next = gateway.callModel(request, anOwner(2n));
+    fixture.simulator.finish();
+    expect(await next).toMatchObject({ kind: 'completed' });
     expect(chargesOf(request)).toBe(1);
   });
 
@@ -218,7 +220,7 @@ describe('a call whose owner goes away', () => {
     const request = aRequest();
     const callId = callIdOf(request);
     fixture.simulator.addFaults([
-      { match: { runId: request.runId }, fault: { kind: 'hang', ms: 1_500 } },
+      { match: { runId: request.runId }, fault: { kind: 'hang', ms: 60_000 } },
     ]);
     const slow = anOwner(1n);
     void fixture.gateway().callModel(request, slow);
@@ -227,6 +229,7 @@ describe('a call whose owner goes away', () => {
       kind: 'failed',
       failure: { class: 'outcome_unknown' },
     });
+    fixture.simulator.finish();
     await until('done', async () => (await fixture.ledgerRow(callId)).state === 'done');
     expect(await fixture.gateway().callModel(request, anOwner(3n))).toMatchObject({
       kind: 'completed',

@@ -181,6 +181,9 @@ async function bookedFailure(request: ModelCallRequest): Promise<CallFailure> {
   return (await fixture.rowOf(request)).failure as CallFailure;
 }
 
+/** The request has to be accepted within it. */
+const callTimeoutMs = 1_000;
+
 const notByTheAnswer: Readonly<Record<string, () => Promise<void>>> = {
   'nothing left': async () => {
     const sent = is('not_sent', 'no', 'transient');
@@ -212,12 +215,12 @@ const notByTheAnswer: Readonly<Record<string, () => Promise<void>>> = {
   "the call's deadline, cancel confirmed": async () => {
     const late = await failureOf(
       { fault: { kind: 'latency', ms: 600_000 } },
-      aRequest({ callTimeoutMs: 300 }),
+      aRequest({ callTimeoutMs }),
     );
     expect(late).toMatchObject(is('timeout', 'maybe', 'transient'));
   },
   "the call's deadline, cancel not confirmed": async () => {
-    const request = aRequest({ callTimeoutMs: 300 });
+    const request = aRequest({ callTimeoutMs });
     fixture.simulator.addFaults([
       { match: { runId: request.runId }, fault: { kind: 'latency', ms: 600_000 } },
     ]);

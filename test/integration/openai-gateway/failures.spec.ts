@@ -283,43 +283,30 @@ describe("at a call's deadline", () => {
 
   const taken = { kind: 'completed' };
   const timedOut = { kind: 'failed', failure: { class: 'timeout' } };
-  const lostThenLate: Fault[] = [{ kind: 'reset_before_read' }, { kind: 'hang', ms: 150 }];
-  const bothLost: Fault[] = [{ kind: 'reset_before_read' }, { kind: 'reset_after_charge' }];
-  it.each<[string, number, Fault[], object]>([
-    [
-      'the cancel comes after the end: its answer brings it',
-      230,
-      [{ kind: 'hang', ms: 150 }],
-      taken,
-    ],
-    [
-      'the cancel is not answered in time: the GET brings the end',
-      230,
-      [{ kind: 'hang', ms: 900 }],
-      taken,
-    ],
-    ['the first cancel gets lost, the second comes after the end', 280, lostThenLate, taken],
-    [
-      'the answer to the cancel gets lost: the GET confirms it',
-      60_000,
-      [{ kind: 'cut_body' }],
-      timedOut,
-    ],
+  const hangs: Fault = { kind: 'hang', ms: 600_000 };
+  const isLost: Fault = { kind: 'reset_before_read' };
+  it.each<[string, Fault[], object]>([
+    ['the cancel comes after the end: its answer brings it', [hangs], taken],
+    ['the first cancel gets lost, the second comes after the end', [isLost, hangs], taken],
+    ['the answer to the cancel gets lost: the GET confirms it', [{ kind: 'cut_body' }], timedOut],
     [
       'a cancel gets lost, and the answer to the next: the GET confirms it',
-      60_000,
-      bothLost,
+      [isLost, { kind: 'reset_after_charge' }],
       timedOut,
     ],
-  ])('%s', async (_, responseMs, cancels, end) => {
-    const request = aRequest({ callTimeoutMs: 150 });
+  ])('%s', async (_, cancels, end) => {
+    const request = aRequest({ callTimeoutMs });
     const { runId } = request;
     fixture.simulator.addFaults([
-      { match: { runId }, fault: { kind: 'latency', ms: responseMs } },
+      { match: { runId }, fault: slow },
       ...cancels.map((fault) => ({ match: { operation: 'cancel' as const, runId }, fault })),
     ]);
-    const gateway = fixture.gateway({ requestTimeoutMs: 250, cancelGraceMs: 1_000 });
-    expect(await gateway.callModel(request, anOwner())).toMatchObject(end);
+    const call = fixture.gateway().callModel(request, anOwner());
+    if (end === taken) {
+      await until('the last cancel hangs', () => cancelsOf(request) === cancels.length);
+      fixture.simulator.finish();
+    }
+    expect(await call).toMatchObject(end);
     const { state } = await fixture.rowOf(request);
     expect(state).toBe(end === taken ? 'done' : 'cancelled');
     const again = await fixture.gateway().callModel(request, anOwner(2n));
@@ -328,23 +315,39 @@ describe("at a call's deadline", () => {
     expect(chargesOf(request)).toBe(end === taken ? 1 : 0); // cancelled in the queue it costs nothing
   });
 
+  it('the cancel is not answered in time: the GET brings the end', async () => {
+    const request = aRequest({ callTimeoutMs });
+    const { runId } = request;
+    fixture.simulator.addFaults([
+      { match: { runId }, fault: { kind: 'latency', ms: callTimeoutMs + 100 } },
+      { match: { operation: 'cancel', runId }, fault: hangs },
+    ]);
+    const gateway = fixture.gateway({ requestTimeoutMs: 1_500 });
+    expect(await gateway.callModel(request, anOwner())).toMatchObject(taken);
+    expect([sentOf(request), cancelsOf(request), chargesOf(request)]).toEqual([1, 1, 1]);
+  });
+
   it.each([
-    ['ends in the race', 260, taken],
-    ['does not', 60_000, timedOut],
+    ['ends in the race', hangs, taken],
+    ['does not', { kind: 'hang', ms: 100 }, timedOut],
   ] as const)(
     'two owners who both cancel a response that %s come to one end',
-    async (_, ms, end) => {
-      const request = aRequest({ callTimeoutMs: 200 });
+    async (_, cancels, end) => {
+      const request = aRequest({ callTimeoutMs });
       const { runId } = request;
       fixture.simulator.addFaults([
-        { match: { runId }, fault: { kind: 'latency', ms } },
-        { match: { operation: 'cancel', runId }, fault: { kind: 'hang', ms: 100 }, times: 2 },
+        { match: { runId }, fault: slow },
+        { match: { operation: 'cancel', runId }, fault: cancels, times: 2 },
       ]);
       const late = fixture.gateway().callModel(request, anOwner(1n));
       await until('accepted', async () => {
         return (await fixture.rowOf(request)).state === 'accepted';
       });
       const next = fixture.gateway().callModel(request, anOwner(2n));
+      if (end === taken) {
+        await until('both cancels hang', () => cancelsOf(request) === 2);
+        fixture.simulator.finish();
+      }
       expect(await next).toMatchObject(end);
       const { state, response_id, output } = await fixture.rowOf(request);
       await late;
@@ -359,7 +362,7 @@ describe("at a call's deadline", () => {
     const request = aRequest({ callTimeoutMs });
     const { runId } = request;
     fixture.simulator.addFaults([
-      { match: { runId }, fault: { kind: 'latency', ms: callTimeoutMs + 3_000 } },
+      { match: { runId }, fault: slow },
       {
         match: { operation: 'cancel', runId },
         fault: { kind: 'status', status: 500 },
@@ -372,7 +375,7 @@ describe("at a call's deadline", () => {
       failure: { class: 'outcome_unknown', code: 'cancel_unconfirmed' },
     });
     expect(await fixture.rowOf(request)).toMatchObject({ state: 'accepted' });
-    await until('ended at OpenAI', () => Date.now() > 0 && isDone(request));
+    fixture.simulator.finish();
     expect(await fixture.gateway().callModel(request, anOwner(2n))).toMatchObject({
       kind: 'completed',
     });
@@ -380,10 +383,11 @@ describe("at a call's deadline", () => {
   });
 });
 
-async function isDone(request: ModelCallRequest): Promise<boolean> {
-  const { response_id } = await fixture.rowOf(request);
-  const work = fixture.simulator.find(String(response_id));
-  return work !== undefined && Date.now() >= work.acceptedAtMs + work.workMs;
+/** How often it was cancelled at OpenAI, or tried to be. */
+function cancelsOf(request: ModelCallRequest): number {
+  return fixture.simulator
+    .requests()
+    .filter((one) => one.operation === 'cancel' && one.callId === callIdOf(request)).length;
 }
 
 it('keeps prompt and output text out of failures, ledger and logs', async () => {

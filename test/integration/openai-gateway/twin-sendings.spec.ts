@@ -9,14 +9,14 @@ import { anOwner, aRequest, gatewayFixture, until } from '../../support/gateway.
 
 const fixture = gatewayFixture();
 
-/** The first sending goes as `first` says; meanwhile another owner sends again, and his response takes 4 s. */
+/** The first sending goes as `first` says; meanwhile another owner sends again, and his response takes until it is finished. */
 async function sendTwice(first: Fault, requestTimeoutMs: number) {
   const request = aRequest({ whenUnknown: 'resend' });
   const callId = callIdOf(request);
   const match = { runId: request.runId };
   fixture.simulator.addFaults([
     { match, fault: first },
-    { match, fault: { kind: 'latency', ms: 4_000 } },
+    { match, fault: { kind: 'latency', ms: 60_000 } },
   ]);
   const slow = fixture.gateway({ requestTimeoutMs }).callModel(request, anOwner(1n));
   await until('the first sending', () =>
@@ -36,12 +36,14 @@ it('a first sending that comes to nothing later does not end the second', async 
   expect(await fixture.ledgerRow(callId)).toMatchObject({
     ...{ state: 'accepted', response_id: followed, attempt_count: 2, possible_duplicate: true },
   });
+  fixture.simulator.finish();
   expect(await quick).toMatchObject({ kind: 'completed', responseId: followed });
 });
 
 it('a first sending that is answered later is cancelled, and the second followed', async () => {
   const { callId, slow, quick, followed } = await sendTwice({ kind: 'hang', ms: 1_500 }, 60_000);
   expect(await slow).toEqual({ kind: 'not_owner' });
+  fixture.simulator.finish();
   expect(await quick).toMatchObject({ kind: 'completed', responseId: followed });
   const operations = fixture.simulator.requests().filter((one) => one.callId === callId);
   const cancelled = operations.filter((one) => one.operation === 'cancel');

@@ -232,23 +232,25 @@ describe('a response that a webhook tells of', () => {
 
   it('before its reply is here, is booked; the reply then changes nothing', async () => {
     const request = aRequest();
-    script(request, { kind: 'hang', ms: 400 });
+    script(request, { kind: 'hang', ms: 60_000 });
     const outcome = listening().callModel(request, anOwner());
     await until('sent', () => sentOf(request) === 1);
     const responseId = await endedResponse(request);
     expect(await listening().lookUp(responseId, true)).toMatchObject({ kind: 'booked' });
+    fixture.simulator.finish();
     expect(await outcome).toMatchObject({ kind: 'completed', responseId });
     expect([sentOf(request), chargesOf(request)]).toEqual([1, 1]);
   });
 
   it('is left to whoever follows it, and booked where nobody does any more', async () => {
     const request = aRequest();
-    script(request, { kind: 'latency', ms: 200 });
+    script(request, { kind: 'latency', ms: 60_000 });
     const owner = anOwner();
     const before = listening().callModel(request, owner);
     await until('accepted', async () => (await stateOf(request)) === 'accepted');
     owner.stop();
     await before;
+    fixture.simulator.finish();
     const responseId = await endedResponse(request);
     expect(await listening().lookUp(responseId, true)).toEqual({ kind: 'in_hand' });
     expect(await listening().lookUp(responseId, false)).toMatchObject({ kind: 'booked' });
@@ -257,13 +259,14 @@ describe('a response that a webhook tells of', () => {
 
   it('of another sending than the one that was accepted, leaves the call as it is', async () => {
     const request = aRequest({ whenUnknown: 'resend' });
-    script(request, lost, { kind: 'latency', ms: 500 });
+    script(request, lost, { kind: 'latency', ms: 60_000 });
     const outcome = fixture.gateway().callModel(request, anOwner());
     await until('the second is accepted', async () => (await stateOf(request)) === 'accepted');
     const { response_id: followed } = await fixture.rowOf(request);
     const responseId = await endedResponse(request);
     expect(responseId).not.toBe(followed);
     expect(await listening().lookUp(responseId, true)).toMatchObject({ kind: 'twin' });
+    fixture.simulator.finish();
     expect(await outcome).toMatchObject({ kind: 'completed', responseId: followed });
   });
 

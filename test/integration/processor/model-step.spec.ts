@@ -225,12 +225,13 @@ describe('an answer that breaks its contract', () => {
 
   it('is mended once, where its owner dies while the mending is at work', async () => {
     const step = asking({ repair: 'once' });
-    script(says(broken), { kind: 'latency', ms: 400 });
+    script(says(broken), { kind: 'latency', ms: 60_000 });
     const lease = leaseOf(claim);
     const dying = pass(step, undefined, lease);
     while (bodies().length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
     lease.abort('lease_lost');
     expect(await dying).toMatchObject({ kind: 'aborted' });
+    simulator.finish();
     await takenOver();
     // The simulator fills the schema by itself: an answer, but not the one that this step takes.
     expect(await pass(step)).toMatchObject(stopped('bad_output'));
