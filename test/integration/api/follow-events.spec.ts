@@ -111,7 +111,7 @@ describe('with several replicas', () => {
       [api, other],
       [other, api],
     ] as const) {
-      const delayMs = await quickestOf(3, async () => {
+      const delayMs = await quickestOf(3, 1_000, async () => {
         const [id = ''] = await acceptedRuns(1);
         const frames = takeFrames(await openStream(eventsUrl([id], asked.url)));
         const one = takeFrames(await openStream(`${asked.url}/v1/runs/${id}/events`));

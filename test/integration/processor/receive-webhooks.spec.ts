@@ -7,7 +7,12 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import { callIdOf, OpenAiGateway, type ModelCallRequest } from '#libs/openai-gateway';
+import {
+  callIdOf,
+  OpenAiGateway,
+  type ModelCallOutcome,
+  type ModelCallRequest,
+} from '#libs/openai-gateway';
 import { Database } from '#libs/postgres';
 import { WebhookWorker } from '../../../apps/processor/src/receive-webhooks/webhook-worker.js';
 import { ReceiveWebhooksController } from '../../../apps/processor/src/receive-webhooks/receive-webhooks.controller.js';
@@ -15,7 +20,11 @@ import { ReceiveWebhooks } from '../../../apps/processor/src/receive-webhooks/re
 import { takeRawBodies } from '../../../apps/processor/src/receive-webhooks/raw-bodies.js';
 import { WebhooksStore } from '../../../apps/processor/src/receive-webhooks/webhooks.store.js';
 import { startSimulator, type Simulator } from '../../../dev/simulator/simulator.js';
-import { signWebhook, type WebhookOrder } from '../../../dev/simulator/webhooks.js';
+import {
+  signWebhook,
+  type SentWebhook,
+  type WebhookOrder,
+} from '../../../dev/simulator/webhooks.js';
 import { freshDatabase, type FreshDatabase } from '../../support/stack.js';
 import { eventually } from '../../support/eventually.js';
 import { anOwner, aRequest } from '../../support/gateway.js';
@@ -120,7 +129,8 @@ interface Delivery {
   readonly body?: string;
   readonly webhookId?: string;
   readonly secret?: string;
-  readonly atMs?: number;
+  /** So much before now, by what its sender says; default 0. */
+  readonly agoMs?: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly to?: Processor;
 }
@@ -142,7 +152,7 @@ async function deliver(delivery: Delivery = {}): Promise<Answered> {
     body,
     webhookId,
     delivery.secret ?? secret,
-    delivery.atMs ?? Date.now(),
+    Date.now() - (delivery.agoMs ?? 0),
   );
   const headers = { ...signed, ...delivery.headers };
   const answer = await fetch(to.url, { method: 'POST', headers, body });
@@ -223,8 +233,8 @@ describe('a delivery', () => {
       401,
       'webhook_signature',
     ],
-    ['replayed after 6 minutes', { atMs: Date.now() - 360_000 }, 400, 'webhook_outside_window'],
-    ['from the future', { atMs: Date.now() + 360_000 }, 400, 'webhook_outside_window'],
+    ['replayed after 6 minutes', { agoMs: 360_000 }, 400, 'webhook_outside_window'],
+    ['from the future', { agoMs: -360_000 }, 400, 'webhook_outside_window'],
     ['that is no JSON', { body: '{"type": ' }, 400, 'webhook_unreadable'],
     ['that is empty', { body: '' }, 400, 'webhook_unreadable'],
     ['that is null', { body: 'null' }, 400, 'webhook_unreadable'],
@@ -303,6 +313,14 @@ function nowPlus(seconds: number): string {
   return String(Math.floor(Date.now() / 1_000) + seconds);
 }
 
+/** The webhook that told of the call; its sender may hear that it was taken after the call has ended. */
+function deliveryOf(openAi: Simulator, outcome: ModelCallOutcome): Promise<SentWebhook> {
+  if (outcome.kind !== 'completed') throw new Error(outcome.kind);
+  return eventually('it was told', () =>
+    openAi.webhooks().find(({ responseId }) => responseId === outcome.responseId),
+  );
+}
+
 describe('from the lost reply to the result', () => {
   it('the paid result is taken when OpenAI tells of it', async () => {
     order();
@@ -310,9 +328,9 @@ describe('from the lost reply to the result', () => {
     const outcome = await on.gateway.callModel(request, anOwner());
     expect(outcome).toMatchObject({ kind: 'completed' });
     expect(chargesOf(request)).toBe(1);
-    const [sent] = simulator.webhooks().slice(-1);
+    const sent = await deliveryOf(simulator, outcome);
     expect(sent).toMatchObject({ status: 200, type: 'response.completed' });
-    expect(await settled(sent!.webhookId)).toEqual({ outcome: 'booked', looks: 1 });
+    expect(await settled(sent.webhookId)).toEqual({ outcome: 'booked', looks: 1 });
   });
 
   it('told five times at once: taken once', async () => {
@@ -326,10 +344,11 @@ describe('from the lost reply to the result', () => {
     spare.orderWebhooks({ url: on.url, secret: secretOfSpare });
     const request = aRequest({ model: 'gpt-5.4-mini' });
     spare.addFaults([{ match: { runId: request.runId }, fault: { kind: 'reset_after_charge' } }]);
-    expect(await on.gateway.callModel(request, anOwner())).toMatchObject({ kind: 'completed' });
+    const outcome = await on.gateway.callModel(request, anOwner());
+    expect(outcome).toMatchObject({ kind: 'completed' });
     expect(spare.charges().byCallId[callIdOf(request)]).toBe(1);
-    const [sent] = spare.webhooks().slice(-1);
-    expect(await settled(sent!.webhookId)).toEqual({ outcome: 'booked', looks: 1 });
+    const sent = await deliveryOf(spare, outcome);
+    expect(await settled(sent.webhookId)).toEqual({ outcome: 'booked', looks: 1 });
     const fetched = spare.requests().filter(({ operation }) => operation === 'retrieve');
     expect(fetched.length).toBeGreaterThan(0);
   });
@@ -371,11 +390,7 @@ describe('from the lost reply to the result', () => {
         times: 2,
       },
     ]);
-    const outcome = await on.gateway.callModel(request, anOwner());
-    if (outcome.kind !== 'completed') throw new Error(outcome.kind);
-    const sent = await eventually('it was sent', () =>
-      simulator.webhooks().find(({ responseId }) => responseId === outcome.responseId),
-    );
+    const sent = await deliveryOf(simulator, await on.gateway.callModel(request, anOwner()));
     await eventually(
       'it was looked at',
       async () => ((await stored(sent.webhookId))?.looks ?? 0) > 0,

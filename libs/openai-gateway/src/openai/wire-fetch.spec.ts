@@ -57,16 +57,18 @@ describe('nothing left', () => {
   });
 
   it('when the TLS set-up never ends and the call is aborted, which ends it at once', async () => {
-    const startedAt = performance.now();
-    const port = await tcpServer(() => undefined);
-    const { wire, error } = await post(
-      aWireFetch(),
-      `https://127.0.0.1:${port}/`,
-      AbortSignal.timeout(100),
+    const call = new AbortController();
+    let abortedAt = Infinity;
+    const port = await tcpServer((socket) =>
+      socket.once('data', () => {
+        abortedAt = performance.now();
+        call.abort();
+      }),
     );
+    const { wire, error } = await post(aWireFetch(), `https://127.0.0.1:${port}/`, call.signal);
     expect(error).toBeTruthy();
     expect(wire.requestLeft).toBe(false);
-    expect(performance.now() - startedAt).toBeLessThan(2_000);
+    expect(performance.now() - abortedAt).toBeLessThan(2_000);
   });
 
   it('when the TLS set-up is hung up on', async () => {
@@ -77,15 +79,28 @@ describe('nothing left', () => {
 
   it('when the request waits behind another for the only socket, and is aborted: nor later', async () => {
     let arrived = 0;
-    const port = await tcpServer((socket) => socket.on('data', () => (arrived += 1)));
+    let onArrival = (): void => undefined;
+    const port = await tcpServer((socket) =>
+      socket.on('data', () => {
+        arrived += 1;
+        onArrival();
+      }),
+    );
     const wireFetch = aWireFetch({ maxConnections: 1 });
-    const send = (ms: number) =>
-      post(wireFetch, `http://127.0.0.1:${port}/`, AbortSignal.timeout(ms));
-    const first = send(200);
-    const second = await send(50);
-    expect(second.wire.requestLeft).toBe(false);
+    const send = ({ signal }: AbortController) =>
+      post(wireFetch, `http://127.0.0.1:${port}/`, signal);
+    const [one, two, three] = [1, 2, 3].map(() => new AbortController());
+    const hasArrived = new Promise<void>((resolve) => (onArrival = resolve));
+    const first = send(one!);
+    await hasArrived;
+    const second = send(two!);
+    await new Promise((resolve) => setImmediate(resolve)); // it stands behind the first
+    two!.abort();
+    expect((await second).wire.requestLeft).toBe(false);
+    one!.abort();
     expect((await first).wire.requestLeft).toBe(true);
-    expect((await send(50)).wire.requestLeft).toBe(true); // the socket was free again
+    onArrival = () => three!.abort();
+    expect((await send(three!)).wire.requestLeft).toBe(true); // the socket was free again
     expect(arrived).toBe(2);
   });
 
@@ -97,7 +112,7 @@ describe('nothing left', () => {
 });
 
 describe('the request left', () => {
-  it.each<[string, (socket: Socket) => void]>([
+  it.each<[string, (socket: Socket, abort: () => void) => void]>([
     [
       'and the connection is reset',
       (socket) => socket.once('data', () => socket.resetAndDestroy()),
@@ -107,14 +122,14 @@ describe('the request left', () => {
       'and half an answer comes',
       (socket) => socket.once('data', () => socket.end('HTTP/1.1 200 O')),
     ],
-    ['and no answer comes until it is aborted', () => undefined],
+    [
+      'and no answer comes until it is aborted',
+      (socket, abort) => socket.once('data', () => abort()),
+    ],
   ])('%s', async (_, onConnection) => {
-    const port = await tcpServer(onConnection);
-    const { wire, error } = await post(
-      aWireFetch(),
-      `http://127.0.0.1:${port}/`,
-      AbortSignal.timeout(300),
-    );
+    const call = new AbortController();
+    const port = await tcpServer((socket) => onConnection(socket, () => call.abort()));
+    const { wire, error } = await post(aWireFetch(), `http://127.0.0.1:${port}/`, call.signal);
     expect(error).toBeTruthy();
     expect(wire).toMatchObject({ requestLeft: true, answer: null });
   });
