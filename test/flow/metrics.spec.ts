@@ -8,6 +8,7 @@ import { uuidOf, type RunId } from '#libs/domain';
 import { definitionOf, metricNames, type AppName } from '#libs/metrics';
 import { eventually } from '../support/eventually.js';
 import { openFlow, type Flow } from '../support/flow.js';
+import { patienceMs } from '../support/patience.js';
 import { signWebhook } from '../../dev/simulator/webhooks.js';
 
 const heldElsewhere = {
@@ -23,6 +24,8 @@ const heldElsewhere = {
 } as const;
 
 const limit = 4;
+/** A process that is asked more often has little time for anything else. */
+const lookEveryMs = 100;
 const secret = `whsec_${randomBytes(24).toString('base64')}`;
 let flow: Flow;
 const urls: Record<AppName, string> = { api: '', processor: '' };
@@ -145,7 +148,7 @@ it('show a run that is taken from its owner: lost, fenced off, rescued, complete
   const question = 'Who comes late?';
   await flow.simulator.script({
     match: { inputIncludes: question },
-    fault: { kind: 'latency', ms: 6_000 },
+    fault: { kind: 'latency', ms: 600_000 },
   });
   const { id } = await flow.runs.ask(question);
   await flow.runs.streamUntil(id, 'progress', ({ type }) => type.includes('progressed')); // its next write is the outcome
@@ -158,6 +161,7 @@ it('show a run that is taken from its owner: lost, fenced off, rescued, complete
   );
   await shows('processor', 'holdfast_leases_lost_total 1');
   await shows('processor', 'holdfast_rescues_total{kind="lease_expired"} 1');
+  await flow.simulator.finish();
   await flow.runs.completion(id);
 });
 
@@ -182,7 +186,7 @@ it('count decisions, by what became of them', async () => {
   const question = 'Who changes his mind?';
   await flow.simulator.script({
     match: { inputIncludes: question },
-    fault: { kind: 'latency', ms: 20_000 },
+    fault: { kind: 'latency', ms: 600_000 },
   });
   const { id } = await flow.runs.ask(question);
   await flow.runs.streamUntil(id, 'start', ({ status }) => status === 'running');
@@ -203,14 +207,19 @@ it('show a run of which nothing is heard, and what heals it', async () => {
   expect(health).toContain(`nothing is heard of 1 run, of ${id} for`);
   expect(flow.scene.api.output()).toContain('run is stuck');
   await flow.database.query('DROP TRIGGER lose ON api.outbox');
-  await flow.runs.completion(id, 80_000); // the pauses between two questions have grown
+  // The pauses between two questions have grown: the next one is due now.
+  await flow.database.query(
+    `UPDATE api.runs SET asks = 1, asked_at = asked_at - interval '1 h' WHERE id = $1`,
+    [uuidOf(id as RunId)],
+  );
+  await flow.runs.completion(id);
   await shows('processor', 'holdfast_repairs_total{what="dispatch"} 1');
   await shows('api', 'holdfast_stuck_runs 0');
 });
 
 it('show an outbox that nobody empties', async () => {
   await flow.database.query(
-    `UPDATE api.leases SET holder = 'gone', epoch = epoch + 1, until = now() + interval '14 s' WHERE name = 'outbox-relay'`,
+    `UPDATE api.leases SET holder = 'gone', epoch = epoch + 1, until = now() + interval '1 h' WHERE name = 'outbox-relay'`,
   );
   await shows('api', 'holdfast_relay_leading 0');
   const { id } = await flow.runs.ask('Does anybody hear?');
@@ -221,6 +230,7 @@ it('show an outbox that nobody empties', async () => {
   await shows('api', 'holdfast_outbox_waiting_rows 1');
   await shows('api', /holdfast_outbox_oldest_row_seconds 0*\.?\d*[1-9]/);
   await shows('api', 'holdfast_outbox_parked_rows 1');
+  await flow.database.query(`UPDATE api.leases SET until = now() WHERE holder = 'gone'`);
   await flow.runs.completion(id);
   await shows('api', 'holdfast_relay_leading 1');
 });
@@ -245,12 +255,13 @@ function questionOf(question: string) {
 
 /** Looks until a line begins with the text or fits the pattern; gauges of the database are read every 10 s. */
 async function shows(app: AppName, wanted: string | RegExp): Promise<void> {
-  await eventually(`${String(wanted)} of the ${app}`, async () => {
+  const isShown = async () => {
     const lines = await linesOf(app);
     return lines.some((line) =>
       typeof wanted === 'string' ? line.startsWith(wanted) : wanted.test(line),
     );
-  });
+  };
+  await eventually(`${String(wanted)} of the ${app}`, isShown, patienceMs, lookEveryMs);
 }
 
 async function linesOf(app: AppName): Promise<readonly string[]> {

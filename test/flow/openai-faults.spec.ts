@@ -128,16 +128,14 @@ it('where nobody listens the run waits, and says so', async () => {
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   server.close();
-  const lonely = await openFlow({ env: { OPENAI_BASE_URL: `http://127.0.0.1:${port}/v1` } });
-  try {
-    const { id } = await lonely.runs.ask('Does anybody listen?');
-    const waits = ({ type }: { type: string }) => type === 'dev.holdfast.run.waiting.v1';
-    await lonely.runs.streamUntil(id, 'wait', waits);
-    const { run } = await lonely.runs.view(id);
-    expect(run).toMatchObject({ status: 'queued', attempt: 1 });
-    expect(run.message).toContain('the AI service cannot be reached, or is down');
-    expect(await lonely.simulator.charges()).toEqual([]);
-  } finally {
-    await lonely.close();
-  }
+  await Promise.all(flow.scene.processors.map((processor) => processor.stop()));
+  await flow.scene.startProcessor({ OPENAI_BASE_URL: `http://127.0.0.1:${port}/v1` });
+  const { id } = await flow.runs.ask('Does anybody listen?');
+  const waits = ({ type }: { type: string }) => type === 'dev.holdfast.run.waiting.v1';
+  await flow.runs.streamUntil(id, 'wait', waits);
+  const { run } = await flow.runs.view(id);
+  expect(run).toMatchObject({ status: 'queued', attempt: 1 });
+  expect(run.message).toContain('the AI service cannot be reached, or is down');
+  expect(await flow.simulator.callsOf(id)).toEqual([]);
+  expect(await flow.simulator.chargesOf(id)).toEqual({});
 });

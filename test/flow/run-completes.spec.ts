@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { topics, type ProblemBody, type RunView } from '#libs/contracts';
 import type { TenderComplianceResult } from '#libs/workflows';
 import { repositoryRoot } from '../../dev/stack/repository.js';
+import { eventually } from '../support/eventually.js';
 import { openFlow, type Flow } from '../support/flow.js';
 import { storyOf } from '../support/run-story.js';
 import { headersOf } from '../support/topic-watch.js';
@@ -121,7 +122,7 @@ it('a run that finds no free worker stands there as queued, and is carried out i
   const slow = 'How long does the evaluation take?';
   await simulator.script({
     match: { inputIncludes: slow },
-    fault: { kind: 'latency', ms: 3_000 },
+    fault: { kind: 'latency', ms: 600_000 },
     times: 'always',
   });
   const ahead = await Promise.all(Array.from({ length: slots }, () => runs.ask(slow)));
@@ -134,6 +135,11 @@ it('a run that finds no free worker stands there as queued, and is carried out i
     status: 'queued',
     message: 'Queued: waiting for its turn. It starts by itself.',
   });
+  await eventually('those ahead are at the model', async () => {
+    const calls = await Promise.all(ahead.map(({ id }) => simulator.callsOf(id)));
+    return calls.every(([call]) => call?.responseId);
+  });
+  await simulator.finish();
   const [first] = await runs.completion(last.id);
   expect(first).toMatchObject({ type: 'dev.holdfast.run.started.v1', status: 'running' });
 });

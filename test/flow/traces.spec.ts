@@ -98,7 +98,7 @@ it('a run that is taken over after kill -9 stays one trace; the new claim links 
   const question = `slow ${randomUUID()}`;
   await flow.simulator.script({
     match: { inputIncludes: question },
-    fault: { kind: 'latency', ms: 3_000 },
+    fault: { kind: 'latency', ms: 600_000 },
   });
   const { id } = await flow.runs.ask(question);
   const uuid = uuidOf(id as RunId);
@@ -110,6 +110,7 @@ it('a run that is taken over after kill -9 stays one trace; the new claim links 
     return rows.length === 1;
   });
   await (await flow.ownerOf(id)).killHard();
+  await flow.simulator.finish();
   await flow.runs.completion(id);
 
   const [requested] = flow.watch.of(topics.runRequested, id);
@@ -129,8 +130,8 @@ it('a collector that is away changes nothing: runs complete, one warning, and th
   const dead = await SpanCollector.open();
   const { url } = dead;
   await dead.close();
+  await Promise.all(flow.scene.processors.map((other) => other.stop()));
   const processor = await flow.scene.startProcessor({ OTEL_EXPORTER_OTLP_ENDPOINT: url });
-  await Promise.all(flow.scene.processors.slice(0, -1).map((other) => other.killHard()));
 
   const asked = await Promise.all([1, 2, 3].map((n) => flow.runs.ask(`And ${n}?`)));
   await Promise.all(asked.map(({ id }) => flow.runs.completion(id)));

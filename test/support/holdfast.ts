@@ -2,6 +2,8 @@
  * Real: Postgres, Kafka, api and processors as processes of their own, the OpenAI SDK over HTTP. Stands in: the OpenAI simulator
  * for OpenAI. One scene per spec file: a migrated database and a topic prefix of its own.
  */
+import { topicDefinitions } from '#libs/contracts';
+import { createTopics, KafkaConnection, silentLog } from '#libs/messaging';
 import { runToEnd, startApp } from './app-process.js';
 import type { AppProcess } from './app-process.js';
 import { freshDatabase, freshTopicPrefix, kafkaBrokers } from './stack.js';
@@ -72,7 +74,7 @@ export async function openScene(options: SceneOptions = {}): Promise<Scene> {
         SIMULATOR_PORT: '0',
         SIMULATOR_LATENCY_MS: String(options.modelLatencyMs ?? 50),
       }),
-      runToEnd({ script: 'dev/stack/create-topics.js', env: { ...servers, ...options.env } }),
+      makeTopics(topicPrefix, { ...servers, ...options.env }),
     ]);
     const simulatorUrl = new URL(simulator.url!).origin;
     const env = {
@@ -106,6 +108,15 @@ export async function openScene(options: SceneOptions = {}): Promise<Scene> {
     await close();
     throw error;
   }
+}
+
+/** Here, which spares the start of a process; by the step itself where it has settings of its own. */
+async function makeTopics(topicPrefix: string, env: Readonly<Record<string, string>>) {
+  if (env.HOLDFAST_TOPIC_COPIES !== undefined)
+    return runToEnd({ script: 'dev/stack/create-topics.js', env });
+  const brokers = kafkaBrokers();
+  const connection = { brokers, clientId: 'make-topics', topicPrefix, log: silentLog };
+  return createTopics(new KafkaConnection(connection), topicDefinitions());
 }
 
 /** The address that a `ready:` line names first. */

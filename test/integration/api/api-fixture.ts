@@ -7,7 +7,6 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import kafkajs from 'kafkajs';
 import type supertest from 'supertest';
 import request from 'supertest';
-import { contentMigrations } from '#libs/content';
 import { topicDefinitions, topics } from '#libs/contracts';
 import {
   createTopics,
@@ -16,10 +15,9 @@ import {
   silentLog,
   type Message,
 } from '#libs/messaging';
-import { Database, migrate } from '#libs/postgres';
+import { Database } from '#libs/postgres';
 import { createApi, startApi } from '../../../apps/api/src/create-api.js';
 import { JsonLog } from '#libs/process';
-import { apiMigrations } from '../../../apps/api/src/schema/index.js';
 import { parseSettings, type ApiSettings } from '../../../apps/api/src/settings.js';
 import { freshDatabase, freshTopicPrefix, kafkaBrokers } from '../../support/stack.js';
 
@@ -54,9 +52,7 @@ export async function startTestApi(
   env: Readonly<Record<string, string>> = {},
   through: (databaseUrl: string) => Promise<string> = (databaseUrl) => Promise.resolve(databaseUrl),
 ): Promise<TestApi> {
-  const fresh = await freshDatabase();
-  await migrate({ url: fresh.url, schema: 'api', migrations: apiMigrations });
-  await migrate({ url: fresh.url, schema: 'content', migrations: contentMigrations });
+  const fresh = await freshDatabase('migrated');
   const settings = settingsOf({
     DATABASE_URL: await through(fresh.url),
     KAFKA_BROKERS: kafkaBrokers().join(','),
