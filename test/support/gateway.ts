@@ -40,6 +40,10 @@ export interface GatewayFixture {
   readonly sentOf: (request: ModelCallRequest) => number;
   /** How often it was paid for. */
   readonly chargesOf: (request: ModelCallRequest) => number;
+  /** Resolves when nobody knows what became of its sending of this number, from 1. */
+  readonly untilLost: (request: ModelCallRequest, attempt?: number) => Promise<void>;
+  /** As if so much more time had passed since it was sent: a call's time limit is counted in the ledger while its outcome is unknown. */
+  readonly timePasses: (request: ModelCallRequest, ms: number) => Promise<void>;
   /** Everything that any gateway logged, as one text. */
   readonly logged: () => string;
   readonly stop: () => Promise<void>;
@@ -97,6 +101,8 @@ export function gatewayFixture(tables: Tables = 'own'): GatewayFixture {
     script: (request, ...faults) => now().script(request, ...faults),
     sentOf: (request) => now().sentOf(request),
     chargesOf: (request) => now().chargesOf(request),
+    untilLost: (request, attempt) => now().untilLost(request, attempt),
+    timePasses: (request, ms) => now().timePasses(request, ms),
     logged: () => now().logged(),
     stop: () => now().stop(),
   };
@@ -177,6 +183,17 @@ export async function startGatewayFixture(tables: Tables = 'own'): Promise<Gatew
         .requests()
         .filter((one) => one.callId === callIdOf(request) && one.operation === 'create').length,
     chargesOf: (request) => simulator.charges().byCallId[callIdOf(request)] ?? 0,
+    untilLost: (request, attempt = 1) =>
+      until(`sending ${attempt} is lost`, async () => {
+        const row = await ledgerRow(callIdOf(request));
+        return row['state'] === 'unknown' && row['attempt_count'] === attempt;
+      }),
+    timePasses: async (request, ms) => {
+      await database.query(
+        `UPDATE processor.calls SET sending_at = sending_at - $2 * interval '1 ms' WHERE call_id = $1`,
+        [callIdOf(request), ms],
+      );
+    },
     logged: () => lines.join('\n'),
     stop: async () => {
       await Promise.all(gateways.map((gateway) => gateway.close()));

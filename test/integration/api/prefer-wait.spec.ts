@@ -104,7 +104,7 @@ describe('a caller who prefers to wait', () => {
 
   it('sees how far the run has come when the time is up', async () => {
     const { id, uuid } = await acceptedRun();
-    const held = find(id, 'wait=1');
+    const held = find(id, 'wait=3');
     await tell(storyOf(uuid).slice(0, 4));
     const answer = await held;
     expect(answer.status).toBe(202);

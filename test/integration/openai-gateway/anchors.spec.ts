@@ -13,12 +13,15 @@ import type { Fault, Operation } from '../../../dev/simulator/faults.js';
 import { anOwner, aRequest, gatewayFixture, until } from '../../support/gateway.js';
 
 const fixture = gatewayFixture();
-const { script, rowOf, sentOf, chargesOf } = fixture;
+const { script, rowOf, sentOf, chargesOf, untilLost, timePasses } = fixture;
 
 const lost: Fault = { kind: 'reset_after_charge' };
 const neverCame: Fault = { kind: 'reset_before_read' };
 const anchored = (timing: Partial<GatewayTiming> = {}) =>
   fixture.gateway({ anchorSettleMs: 50, ...timing }, { anchors: { for: 'all' } });
+/** How often any anchor was asked what is on it. */
+const looks = () =>
+  fixture.simulator.requests().filter(({ operation }) => operation === 'list_items').length;
 const onOperation = (operation: Operation, fault: Fault, times: number | 'always' = 'always') =>
   fixture.simulator.addFaults([{ match: { operation }, fault, times }]);
 
@@ -40,11 +43,16 @@ describe.each(['background', 'foreground'] as const)('a reply that is lost (%s)'
   });
 
   it('of a request that never came is fenced: its anchor is deleted, and it is sent again', async () => {
-    const request = aRequest({ mode, callTimeoutMs: 400 });
+    const request = aRequest({ mode });
     script(request, neverCame);
-    const startedAtMs = Date.now();
-    expect(await anchored().callModel(request, anOwner())).toMatchObject({ kind: 'completed' });
-    expect(Date.now() - startedAtMs).toBeGreaterThanOrEqual(400); // not before its time is over
+    const outcome = anchored().callModel(request, anOwner());
+    await untilLost(request);
+    await timePasses(request, request.callTimeoutMs - 10_000);
+    const before = looks();
+    await until('its anchor was asked some more', () => looks() >= before + 3);
+    expect(sentOf(request)).toBe(1); // not before its time is over
+    await timePasses(request, 10_000);
+    expect(await outcome).toMatchObject({ kind: 'completed' });
     expect(await rowOf(request)).toMatchObject({
       ...{ state: 'done', attempt_count: 2, fenced_attempt: 1, possible_duplicate: false },
       ...{ usage_estimated: false },
@@ -53,10 +61,16 @@ describe.each(['background', 'foreground'] as const)('a reply that is lost (%s)'
   });
 
   it('again and again is sent three times at most, then held', async () => {
-    const request = aRequest({ mode, callTimeoutMs: 100 });
+    const request = aRequest({ mode });
     script(request, neverCame, neverCame, neverCame);
-    const outcome = await anchored().callModel(request, anOwner());
-    expect(outcome).toMatchObject({ kind: 'failed', failure: { class: 'outcome_unknown' } });
+    const outcome = anchored().callModel(request, anOwner());
+    for (const attempt of [1, 2, 3]) {
+      await untilLost(request, attempt);
+      await timePasses(request, request.callTimeoutMs);
+    }
+    expect(await outcome).toMatchObject({
+      ...{ kind: 'failed', failure: { class: 'outcome_unknown' } },
+    });
     expect([sentOf(request), chargesOf(request)]).toEqual([3, 0]);
   });
 
@@ -78,7 +92,7 @@ it('is waited for while its call runs, past its time too: nothing is sent again'
 });
 
 it('a sender who wakes up late is refused by OpenAI: nothing is paid twice', async () => {
-  const request = aRequest({ callTimeoutMs: 300 });
+  const request = aRequest();
   const asleep = Promise.withResolvers<void>();
   const isSending = Promise.withResolvers<void>();
   let opened = 0;
@@ -94,7 +108,10 @@ it('a sender who wakes up late is refused by OpenAI: nothing is paid twice', asy
     .gateway({ anchorSettleMs: 50 }, { around, anchors: { for: 'all' } })
     .callModel(request, anOwner(1n)); // his lease, he thinks, still holds
   await isSending.promise;
-  expect(await anchored().callModel(request, anOwner(2n))).toMatchObject({ kind: 'completed' });
+  const next = anchored().callModel(request, anOwner(2n));
+  await untilLost(request);
+  await timePasses(request, request.callTimeoutMs);
+  expect(await next).toMatchObject({ kind: 'completed' });
   asleep.resolve();
   expect(await late).toEqual({ kind: 'not_owner' });
   await until('he has sent', () => sentOf(request) === 2);
@@ -105,7 +122,9 @@ it('a POST that something on the way sends twice is told of by its anchor', asyn
   const request = aRequest();
   const locked = { kind: 'status', status: 409, code: 'conversation_locked' } as const;
   script(request, locked);
-  const outcome = anchored().callModel({ ...request, callTimeoutMs: 300 }, anOwner());
+  const outcome = anchored().callModel(request, anOwner());
+  await untilLost(request);
+  await timePasses(request, request.callTimeoutMs);
   expect(await outcome).toMatchObject({ kind: 'completed' });
   expect((await rowOf(request)).attempt_count).toBe(2);
 });
@@ -124,15 +143,22 @@ it.each<[string, Fault]>([
 });
 
 it('an anchor that does not answer for as long as it is asked leaves the call to policy', async () => {
-  const held = aRequest({ callTimeoutMs: 100 });
-  script(held, lost);
   onOperation('list_items', { kind: 'status', status: 500 });
-  const gateway = anchored({ anchorGraceMs: 100 });
-  const outcome = await gateway.callModel(held, anOwner());
-  expect(outcome).toMatchObject({ kind: 'failed', failure: { class: 'outcome_unknown' } });
-  const resent = aRequest({ callTimeoutMs: 100, whenUnknown: 'resend' });
-  script(resent, lost);
-  expect(await gateway.callModel(resent, anOwner())).toMatchObject({ kind: 'completed' });
+  const anchorGraceMs = 60_000;
+  const gateway = anchored({ anchorGraceMs });
+  const outcomeOf = async (request: ModelCallRequest) => {
+    script(request, lost);
+    const outcome = gateway.callModel(request, anOwner());
+    await untilLost(request);
+    await timePasses(request, request.callTimeoutMs + anchorGraceMs);
+    return outcome;
+  };
+  const held = aRequest();
+  expect(await outcomeOf(held)).toMatchObject({
+    ...{ kind: 'failed', failure: { class: 'outcome_unknown' } },
+  });
+  const resent = aRequest({ whenUnknown: 'resend' });
+  expect(await outcomeOf(resent)).toMatchObject({ kind: 'completed' });
   expect(await rowOf(resent)).toMatchObject({ attempt_count: 2, possible_duplicate: true });
   fixture.simulator.clearFaults();
   const later = await anchored().callModel(held, anOwner(2n)); // it was not forgotten

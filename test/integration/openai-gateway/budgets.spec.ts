@@ -151,10 +151,13 @@ describe('a call', () => {
   });
 
   it('whose anchor tells that it never ran is free again: the second sending needs no more budget', async () => {
-    const request = withBudget(most, { callTimeoutMs: 200 });
+    const request = withBudget(most);
     script(request, { kind: 'reset_before_read' });
     const gateway = fixture.gateway({ anchorSettleMs: 20 }, { anchors: { for: 'all' } });
-    expect((await gateway.callModel(request, anOwner())).kind).toBe('completed');
+    const outcome = gateway.callModel(request, anOwner());
+    await fixture.untilLost(request);
+    await fixture.timePasses(request, request.callTimeoutMs);
+    expect((await outcome).kind).toBe('completed');
     const bill = billOf(request)!;
     expect(await moneyOf(request)).toMatchObject({ state: 'done', cost: bill, lost: 0 });
     expect(await spentOf(`run/${request.runId}`)).toBe(bill);
