@@ -152,13 +152,14 @@ describe('a request of which nothing is heard', () => {
     const id = await accepted();
     await passHours(id, 2);
     await api.database.query(
-      `UPDATE api.leases SET holder = 'gone', epoch = epoch + 1, until = now() + interval '4 s' WHERE name = 'outbox-relay'`,
+      `UPDATE api.leases SET holder = 'gone', epoch = epoch + 1, until = now() + interval '1 h' WHERE name = 'outbox-relay'`,
     );
     await api.database.query(
       `INSERT INTO api.outbox (topic, key, headers, body, size_bytes, appended_at)
        VALUES ('holdfast.run.requested.v1', 'run_x', '{}', '{}', 2, now() - interval '6 s')`,
     );
     expect(await reconciler.round()).toBe(0);
+    await api.database.query(`UPDATE api.leases SET until = now() WHERE holder = 'gone'`);
     await eventually('the relay is back', async () => {
       const { rows } = await api.database.query('SELECT FROM api.outbox');
       return rows.length === 0;

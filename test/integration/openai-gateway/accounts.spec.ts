@@ -166,12 +166,13 @@ describe('the next owner', () => {
     const request = aRequest();
     const { runId } = request;
     fixture.simulator.addFaults([{ match: { runId }, fault: refusal(401, 'invalid_api_key') }]);
-    spare.addFaults([{ match: { runId }, fault: { kind: 'latency', ms: 500 } }]);
+    spare.addFaults([{ match: { runId }, fault: { kind: 'latency', ms: 60_000 } }]);
     const dying = anOwner(1n);
     const before = gateway().callModel(request, dying);
     await until('accepted', async () => (await stateOf(request)) === 'accepted');
     dying.stop();
     await before;
+    spare.finish();
     expect(await gateway().callModel(request, anOwner(2n))).toMatchObject({ kind: 'completed' });
     expect(paid(request, spare)).toBe(1);
     expect(asked(request, fixture.simulator, 'retrieve')).toBe(0);

@@ -198,10 +198,10 @@ describe('a latch', () => {
 
   it('lets one call of the fleet through when its probe is due; a good one releases it', async () => {
     refuse(429, 'insufficient_quota');
-    const policy = { billingProbeMs: 300 };
-    const processors = [await processor(policy), await processor(policy), await processor(policy)];
+    const processors = [await processor(), await processor(), await processor()];
     await call(processors[0]!);
     fixture.simulator.clearFaults();
+    await probeNow();
     const before = sent();
     await until('one may probe', () => processors.some((each) => each.room().inAll === 1));
     const outcomes = await Promise.all(processors.map((each) => call(each)));
@@ -277,9 +277,10 @@ describe('a latch', () => {
 
   it('stays where its probe fails, and says nothing more of it', async () => {
     refuse(401);
-    const gateway = await processor({ firstProbeMs: 100 });
+    const gateway = await processor();
     await call(gateway);
     for (let probes = 1; probes <= 2; probes += 1) {
+      await probeNow();
       await until('it may probe', () => gateway.room().inAll === 1);
       const before = sent();
       expect(await call(gateway)).toMatchObject({ kind: 'parked' });
@@ -298,7 +299,7 @@ describe('many faults that may be over in a moment', () => {
 
   it('open the breaker: what it opened on is given back, nothing more leaves, and one call finds out when it is over', async () => {
     refuse(503);
-    const gateway = await processor({ openMs: 500 });
+    const gateway = await processor({ openMs: 1_500 });
     const outcomes = await calls(gateway, 24);
     const parked = outcomes.filter(({ kind }) => kind === 'parked');
     expect(parked.length).toBeGreaterThanOrEqual(14);

@@ -337,10 +337,18 @@ describe('a transaction', () => {
 
 it('close() waits for what runs, and refuses what comes after', async () => {
   const database = new Database({ url: fresh.url, applicationName: 'spec' });
-  const slow = database.query('INSERT INTO notes SELECT 1 FROM pg_sleep(0.1)');
-  await until(async () => (await running('INSERT INTO notes SELECT')) === 1);
-  await Promise.all([database.close(), database.close()]);
-  await slow;
+  const [locked, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const holding = admin.transaction(async (tx) => {
+    await tx.query('LOCK TABLE notes IN EXCLUSIVE MODE');
+    locked.resolve();
+    await gate.promise;
+  });
+  await locked.promise;
+  const slow = database.query('INSERT INTO notes VALUES (1)');
+  await until(async () => (await running('INSERT INTO notes VALUES (1)')) === 1);
+  const closing = Promise.all([database.close(), database.close()]);
+  gate.resolve();
+  await Promise.all([holding, closing, slow]);
   expect(await notes()).toEqual([1]);
   expect(isTransientError(await caught(database.query('SELECT 1')))).toBe(false);
 });
