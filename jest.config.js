@@ -31,21 +31,16 @@ const project = (displayName, ...globs) => ({
   displayName,
   testMatch: globs.map((glob) => `<rootDir>/${glob}`),
 });
-const projectWithProcesses = (displayName) => ({
-  ...project(displayName, `test/${displayName}/**/*.spec.ts`),
-  setupFilesAfterEnv: ['<rootDir>/test/support/end-with-specs.ts'],
-});
 
 export default {
-  testSequencer: '<rootDir>/dev/test/sequencer.mjs',
   testTimeout: 180_000, // for what hangs: a busy machine takes several times as long as a free one
   projects: [
     project(
       'unit',
       ...['libs', 'apps', 'dev', 'test/oracle'].map((folder) => `${folder}/**/*.spec.ts`),
     ),
-    projectWithProcesses('integration'),
-    projectWithProcesses('flow'),
-    projectWithProcesses('faults'),
+    project('integration', 'test/integration/**/*.spec.ts'),
+    project('flow', 'test/flow/**/*.spec.ts'),
+    project('faults', 'test/faults/**/*.spec.ts'),
   ],
 };

@@ -23,8 +23,9 @@ export async function runJest(
   const jest = join(repositoryRoot, 'node_modules/jest/bin/jest.js');
   const exitCode = await runNode(
     ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', jest].concat(
-      '--json',
-      `--outputFile=${reportFile}`,
+      ...['--setupFilesAfterEnv', join(repositoryRoot, 'test/support/end-with-specs.ts')],
+      ...['--testSequencer', join(repositoryRoot, 'dev/test/sequencer.mjs')],
+      ...['--json', `--outputFile=${reportFile}`],
       args,
     ),
     env,

@@ -1,4 +1,4 @@
-/** Set up for each spec file that may start processes: they end with it, whatever became of its own hooks. */
+/** Set up for each spec file (dev/test/run-jest.ts): processes that it starts end with it, whatever becomes of its own hooks. */
 import { endAllApps } from './app-process.js';
 
 afterAll(endAllApps);

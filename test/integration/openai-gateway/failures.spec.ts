@@ -246,7 +246,7 @@ describe('polling', () => {
 describe("at a call's deadline", () => {
   const slow = { kind: 'latency', ms: 600_000 } as const;
   /** The request has to be accepted within it, too. */
-  const callTimeoutMs = 1_500;
+  const callTimeoutMs = 1_000;
 
   it('the response is cancelled, and the call is a time-out that may be tried again', async () => {
     const { outcome, row } = await callWith(slow, { callTimeoutMs });
@@ -322,7 +322,7 @@ describe("at a call's deadline", () => {
       { match: { runId }, fault: { kind: 'latency', ms: callTimeoutMs + 100 } },
       { match: { operation: 'cancel', runId }, fault: hangs },
     ]);
-    const gateway = fixture.gateway({ requestTimeoutMs: 1_500 });
+    const gateway = fixture.gateway({ requestTimeoutMs: 1_000 });
     expect(await gateway.callModel(request, anOwner())).toMatchObject(taken);
     expect([sentOf(request), cancelsOf(request), chargesOf(request)]).toEqual([1, 1, 1]);
   });

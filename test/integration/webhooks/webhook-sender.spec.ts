@@ -6,8 +6,10 @@ import { createServer, type AddressInfo } from 'node:net';
 import { WebhookSender, type WebhookReply, type WebhookTarget } from '#libs/webhooks';
 import { receiverSecret, WebhookReceiver, type Behaviour } from '../../support/webhook-receiver.js';
 
-/** Only a spec of who takes too long makes one of them short. */
+/** Only specs of who takes too long make it short. */
 const patient = { connectMs: 10_000, headersMs: 10_000, bodyMs: 10_000 };
+/** Together they are the end of a body that trickles. */
+const short = { connectMs: 500, headersMs: 1_000, bodyMs: 500 };
 const delivery = { deliveryId: 'dlv_1', body: Buffer.from('{"data":"Grüße"}') };
 
 let receiver: WebhookReceiver;
@@ -86,7 +88,7 @@ describe('what comes back', () => {
     { kind: 'drip', status: 200 },
     { kind: 'cut', status: 200 },
   ])('counts by its status, whatever becomes of the body: %j', async (behaviour) => {
-    const reply = await replyTo(behaviour, { ...patient, bodyMs: 300 });
+    const reply = await replyTo(behaviour, short);
     expect(reply).toMatchObject({ kind: 'answered', status: 200 });
     if (reply.kind !== 'answered') return;
     expect(reply.answer.length).toBeLessThanOrEqual(2_048);
@@ -103,7 +105,7 @@ describe('where no answer comes', () => {
   });
 
   it('the request has left: a receiver that hangs, for as long as it is given', async () => {
-    expect(await replyTo({ kind: 'hang' }, { ...patient, headersMs: 1_000 })).toMatchObject({
+    expect(await replyTo({ kind: 'hang' }, short)).toMatchObject({
       ...{ kind: 'no_answer', requestLeft: true, timedOut: true },
     });
     expect(receiver.received).toHaveLength(1);
