@@ -35,7 +35,7 @@ beforeEach(() => processors.empty());
 
 const nothing: Facts = {
   ...{ answers: [], views: [], executions: [], attempts: [], calls: [], charges: [], events: [] },
-  ...{ effects: [], deliveries: [], deadLetters: [], unpublished: 0, recoveriesMs: [] },
+  ...{ effects: [], deliveries: [], spent: [], deadLetters: [], unpublished: 0, recoveriesMs: [] },
 };
 const rulesBrokenBy = (facts: Partial<Facts>): Rule[] => [
   ...new Set(judge({ ...nothing, ...facts }).map(({ rule }) => rule)),
@@ -447,6 +447,17 @@ describe('a call', () => {
     }
   });
 
+  /** As the api would have it, told by a processor that tells what the ledger says. */
+  function spentOn(runId: string, calls: readonly CallFact[]): Facts['spent'][number] {
+    const booked = calls.reduce((sum, { cost }) => sum + (cost ?? 0n), 0n);
+    const uncertain = calls.reduce(
+      (sum, { cost, reserved, lostSendings }) =>
+        sum + reserved * BigInt(lostSendings) + (cost === null ? reserved : 0n),
+      0n,
+    );
+    return { runId, booked, uncertain };
+  }
+
   async function billOf(runId: string, limit?: NanoUsd): Promise<Partial<Facts>> {
     const charges = gateways.simulator.charges().charges.flatMap((charge) => {
       const price = priceOfCharge(charge);
@@ -461,7 +472,7 @@ describe('a call', () => {
     if (limit === undefined) return { charges, calls: rows };
     const run = { runId, status: 'completed', version: 1 };
     return {
-      ...{ charges, calls: rows, views: [{ ...run, key: null }] },
+      ...{ charges, calls: rows, views: [{ ...run, key: null }], spent: [spentOn(runId, rows)] },
       events: [{ ...run, id: 'end', name: 'RunCompleted' }],
       executions: [{ ...run, failureClass: null, maxCostUsd: printUsd(limit) }],
     };

@@ -10,7 +10,7 @@ import {
   type PublishedRecord,
 } from '../../dev/docs/check-message.js';
 import { CANCEL_RUN, REQUEST_RUN, topics, type RunView } from '#libs/contracts';
-import type { DecisionName, RunStatus } from '#libs/domain';
+import { uuidOf, type DecisionName, type RunId, type RunStatus } from '#libs/domain';
 import { eventually } from '../support/eventually.js';
 import { openFlow, type Flow } from '../support/flow.js';
 import { originOf } from '../support/readiness.js';
@@ -51,6 +51,7 @@ it('every message of a run that completes, retries, fails, needs review, waits o
   ends.push(await ending(first, 'completed'), await ending(second, 'completed'));
   await decideAll();
   await latchAndRelease();
+  await settleSpend();
   await watch.send([undecodable, ...commands]);
   await watch.first('refused command', (record) => typeOf(record).includes('command-refused'));
   await watch.first('refusal', (record) => typeOf(record).includes('dispatch-refused'));
@@ -87,6 +88,20 @@ async function latchAndRelease(): Promise<void> {
   expect((await fetch(origin + path, { method: 'POST' })).status).toBe(200);
   expect((await fetch(origin + path, { method: 'POST' })).status).toBe(404);
   expect(await ending((await runs.view(id)).run, 'completed')).toBe(true);
+}
+
+/** Its answer was found on its conversation, so that nobody knows what it cost; then somebody does. */
+async function settleSpend(): Promise<void> {
+  const { runs, simulator, watch, database } = flow;
+  const question = 'with a lost reply?';
+  const lost = { kind: 'reset_after_charge' } as const;
+  await simulator.script({ match: { inputIncludes: question }, fault: lost });
+  const { id } = await runs.ask(question);
+  await runs.completion(id);
+  const run = [uuidOf(id as RunId)];
+  await database.query('UPDATE processor.calls SET cost = reserved WHERE run_id = $1', run);
+  await database.query('UPDATE processor.unsettled_runs SET due_at = now() WHERE run_id = $1', run);
+  await watch.first('the settlement', (record) => typeOf(record).includes('spend-settled'));
 }
 
 /** One run each for a decision to be made of it. */

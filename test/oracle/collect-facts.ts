@@ -1,5 +1,5 @@
 /** Gathers facts once everything has come to rest: reads tables, the outside consumer's log, the simulator's bill. */
-import { runEventNameOf, topics } from '#libs/contracts';
+import { RUN_SPEND_SETTLED, runEventNameOf, topics } from '#libs/contracts';
 import { uuidOf, type RunId } from '#libs/domain';
 import type { Sql } from '#libs/postgres';
 import type { SimulatorClient } from '../support/simulator-client.js';
@@ -12,6 +12,7 @@ import type {
   EventFact,
   ExecutionFact,
   Facts,
+  SpentFact,
   ViewFact,
 } from './facts.js';
 
@@ -27,15 +28,17 @@ export interface Sources {
 
 export async function collectFacts(sources: Sources): Promise<Facts> {
   const { database, records, simulator, answers, deliveries, recoveriesMs } = sources;
-  const [views, executions, attempts, calls, effects, unpublished, charges] = await Promise.all([
-    database.query<ViewFact>(VIEWS),
-    database.query<ExecutionRow>(EXECUTIONS),
-    database.query<AttemptFact>(ATTEMPTS),
-    database.query<CallFact>(CALLS),
-    database.query<EffectFact>(EFFECTS),
-    database.query<{ rows: number }>(UNPUBLISHED),
-    simulator.charges(),
-  ]);
+  const [views, executions, attempts, calls, effects, spent, unpublished, charges] =
+    await Promise.all([
+      database.query<ViewFact>(VIEWS),
+      database.query<ExecutionRow>(EXECUTIONS),
+      database.query<AttemptFact>(ATTEMPTS),
+      database.query<CallFact>(CALLS),
+      database.query<EffectFact>(EFFECTS),
+      database.query<SpentFact>(SPENT),
+      database.query<{ rows: number }>(UNPUBLISHED),
+      simulator.charges(),
+    ]);
   return {
     ...{ answers, deliveries, recoveriesMs },
     views: views.rows,
@@ -46,11 +49,12 @@ export async function collectFacts(sources: Sources): Promise<Facts> {
     attempts: attempts.rows,
     calls: calls.rows,
     effects: effects.rows,
+    spent: spent.rows,
     charges: charges.map((charge) => {
       const { callId, runId } = charge;
       return { callId: callId ?? '', runId: runId ?? '', price: priceOfCharge(charge) };
     }),
-    events: records.filter(({ topic }) => topic === topics.runEvents).map(eventOf),
+    events: records.filter(isOfTheOrder).map(eventOf),
     deadLetters: records.flatMap(({ topic, key }) =>
       topic === topics.runRequestedDeadLetters && key ? [uuidOf(key.toString() as RunId)] : [],
     ),
@@ -63,6 +67,10 @@ type ExecutionRow = Omit<ExecutionFact, 'failureClass' | 'maxCostUsd'> & {
   readonly request: { readonly budget?: { readonly maxCostUsd: string } | null } | null;
   readonly failure: { readonly class: string } | null;
 };
+
+/** What is settled of a run's spend is no change of it. */
+const isOfTheOrder = (record: SeenRecord): boolean =>
+  record.topic === topics.runEvents && headerOf(record, 'ce_type') !== RUN_SPEND_SETTLED;
 
 export function eventOf(record: SeenRecord): EventFact {
   const data = JSON.parse(record.value?.toString() ?? '') as EventFact;
@@ -91,5 +99,8 @@ const CALLS = `SELECT call_id::text AS "callId", run_id::text AS "runId", step, 
 const EFFECTS = `SELECT 'dlv_' || effect_id AS "deliveryId", run_id::text AS "runId", step, state,
     possible_duplicate AS "possibleDuplicate"
   FROM processor.effects`;
+
+const SPENT = `SELECT run_id::text AS "runId", sum(booked)::bigint AS booked, sum(uncertain)::bigint AS uncertain
+  FROM api.run_spend GROUP BY run_id`;
 
 const UNPUBLISHED = `SELECT ((SELECT count(*) FROM api.outbox) + (SELECT count(*) FROM processor.outbox))::int AS rows`;

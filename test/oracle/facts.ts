@@ -10,6 +10,8 @@ export interface Facts {
   readonly attempts: readonly AttemptFact[];
   readonly calls: readonly CallFact[];
   readonly charges: readonly ChargeFact[];
+  /** Runs that have told what they spent. */
+  readonly spent: readonly SpentFact[];
   readonly effects: readonly EffectFact[];
   /** In the order in which a receiver outside got them. */
   readonly deliveries: readonly DeliveryFact[];
@@ -64,6 +66,13 @@ export interface CallFact {
   readonly lostSendings: number;
   /** Its answer was found on its conversation: what it used, and so what it cost, was not told. */
   readonly usageEstimated: boolean;
+}
+
+/** What the api adds up for a run, in nano-dollars. */
+export interface SpentFact {
+  readonly runId: string;
+  readonly booked: bigint;
+  readonly uncertain: bigint;
 }
 
 /** What OpenAI would bill. */

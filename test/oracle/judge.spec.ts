@@ -34,6 +34,7 @@ const right: Facts = {
   ],
   calls: [call],
   charges: [charge],
+  spent: [{ runId: 'a', booked: 30n, uncertain: 0n }],
   effects: [effect],
   deliveries: [{ ...delivery, taken: false }, delivery],
   events: [started, progressed, started, progressed, completed, completed],
@@ -105,6 +106,17 @@ const wrong: readonly (readonly [what: string, rule: Rule, change: Partial<Facts
     { calls: [{ ...call, possibleDuplicate: true }], charges: [charge, charge] },
   ],
   [
+    'spend that was told as uncertain and is known since',
+    'mistold',
+    { spent: [{ runId: 'a', booked: 0n, uncertain: 50n }] },
+  ],
+  [
+    'spend that is told as booked and as uncertain',
+    'mistold',
+    { spent: [{ runId: 'a', booked: 30n, uncertain: 50n }] },
+  ],
+  ['spend that was never told', 'mistold', { spent: [] }],
+  [
     'a run that has cost more than its budget',
     'overspent',
     { executions: [{ ...right.executions[0]!, maxCostUsd: '0.000000029' }] },
@@ -166,17 +178,20 @@ const wrong: readonly (readonly [what: string, rule: Rule, change: Partial<Facts
 
 it('finds nothing wrong with a run that went right, repeats and a takeover included', () => {
   expect(judge(right)).toEqual([]);
-  expect(judge({ ...right, ...inReview, charges: [], calls: [] })).toEqual([]);
+  expect(judge({ ...right, ...inReview, charges: [], calls: [], spent: [] })).toEqual([]);
 });
 
 it('finds nothing wrong with a second payment that the step allowed and the ledger booked', () => {
   const calls = [{ ...call, possibleDuplicate: true, lostSendings: 1 }];
-  expect(judge({ ...right, calls, charges: [...right.charges, ...right.charges] })).toEqual([]);
+  const spent = [{ runId: 'a', booked: 30n, uncertain: 50n }];
+  const charges = [...right.charges, ...right.charges];
+  expect(judge({ ...right, calls, charges, spent })).toEqual([]);
 });
 
 it('finds nothing wrong with an answer from a conversation, of which nobody told what it cost', () => {
   const calls = [{ ...call, cost: null, usageEstimated: true }];
-  expect(judge({ ...right, calls })).toEqual([]);
+  const spent = [{ runId: 'a', booked: 0n, uncertain: 50n }];
+  expect(judge({ ...right, calls, spent })).toEqual([]);
 });
 
 it('finds nothing wrong with a message that was told again where that is booked', () => {

@@ -15,6 +15,8 @@ export const rules = {
   unbooked: 'every payment is in the ledger, as made or as possible',
   misbooked:
     'what a call is booked with is what was charged for it, to the nano-dollar; the rest is uncertain',
+  mistold:
+    'what is told of a run’s spend, at its end or later, is what the ledger says of its calls',
   overspent: 'no run costs more than its budget',
   told_twice: 'nobody outside is told twice, but where that is booked as possible',
   told_differently: 'whoever outside is told again is told the same, under the same delivery id',
@@ -57,6 +59,7 @@ export function judge(facts: Facts): Breach[] {
     ...paidTwice(facts),
     ...unbooked(facts),
     ...misbooked(facts),
+    ...mistold(facts),
     ...overspent(facts),
     ...toldTwice(facts),
     ...toldDifferently(facts),
@@ -159,6 +162,22 @@ function misbooked({ charges, calls }: Facts): Breach[] {
     if (!isMadeUp && !isForgotten && !isShort) return [];
     const ledger = `booked ${cost}, reserved ${reserved} for each of ${lostSendings} lost`;
     return [breach('misbooked', callId, `${ledger}; charged ${prices.join(' + ') || 'nothing'}`)];
+  });
+}
+
+/** Of runs at rest. A call that is only planned has spent nothing. */
+function mistold({ executions, calls, spent }: Facts): Breach[] {
+  const callsOf = Map.groupBy(calls, ({ runId }) => runId);
+  const spentBy = new Map(spent.map((each) => [each.runId, each]));
+  return executions.flatMap(({ runId, status }) => {
+    if (!settled.includes(status)) return [];
+    const own = callsOf.get(runId) ?? [];
+    const booked = sumOf(own.map(({ cost }) => cost ?? 0n));
+    const uncertain = sumOf(own.map(chargedTo)) - booked;
+    const told = spentBy.get(runId) ?? { booked: 0n, uncertain: 0n };
+    if (told.booked === booked && told.uncertain === uncertain) return [];
+    const what = `told ${told.booked} and ${told.uncertain} uncertain; in the ledger ${booked} and ${uncertain}`;
+    return [breach('mistold', runId, what)];
   });
 }
 

@@ -165,6 +165,7 @@ export class Storm {
   private async untilAtRest(): Promise<void> {
     const until = performance.now() + restLimitMs;
     while (performance.now() < until && !this.signal.aborted) {
+      await this.database.query(SOON);
       const { moving } = await this.counts();
       if (moving === 0) return;
       await sleep(500);
@@ -216,9 +217,15 @@ async function strikeApi(blow: ApiBlow, pick: number, fleet: Fleet): Promise<voi
 type Counts = Readonly<Record<'ended' | 'review' | 'moving', number | string>>;
 const unknownCounts: Counts = { ended: '?', review: '?', moving: '?' };
 
-/** By the api's view; what is still in an outbox moves, too. */
+/** As if it were later: what runs at rest have spent is compared with the ledger in growing pauses. */
+const SOON = `UPDATE processor.unsettled_runs SET due_at = now() WHERE due_at > now() + interval '30 seconds'`;
+
+/** By the api's view; what is still in an outbox moves, too, and spend of which the ledger knows more than was told. */
 const COUNTS = `SELECT count(*) FILTER (WHERE status IN ('completed', 'failed', 'cancelled'))::int AS ended,
     count(*) FILTER (WHERE status = 'needs_review')::int AS review,
     (count(*) FILTER (WHERE status IN ('queued', 'running', 'retrying'))
-      + (SELECT count(*) FROM api.outbox) + (SELECT count(*) FROM processor.outbox))::int AS moving
+      + (SELECT count(*) FROM api.outbox) + (SELECT count(*) FROM processor.outbox)
+      + (SELECT count(*) FROM (SELECT run_id, sum(coalesce(cost, 0)) AS booked FROM processor.calls GROUP BY run_id) c
+          FULL JOIN (SELECT run_id, sum(booked) AS booked FROM api.run_spend GROUP BY run_id) s USING (run_id)
+          WHERE coalesce(c.booked, 0) <> coalesce(s.booked, 0)))::int AS moving
   FROM api.runs`;

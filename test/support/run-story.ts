@@ -2,7 +2,13 @@
  * The oracle: what a run's events on the topic say, held against what may never be otherwise. Knows nothing of how Holdfast
  * works inside.
  */
-import { runEventNameOf, topics, type RunEventBase, type RunEventName } from '#libs/contracts';
+import {
+  RUN_SPEND_SETTLED,
+  runEventNameOf,
+  topics,
+  type RunEventBase,
+  type RunEventName,
+} from '#libs/contracts';
 import type { RunProgress } from '#libs/domain';
 import { headerOf, type SeenRecord, type TopicWatch } from './topic-watch.js';
 
@@ -23,6 +29,7 @@ export async function storyOf(watch: TopicWatch, runId: string): Promise<readonl
   const told = new Map(
     watch
       .of(topics.runEvents, runId)
+      .filter((record) => headerOf(record, 'ce_type') !== RUN_SPEND_SETTLED)
       .map(eventOf)
       .map((e) => [e.id, e]),
   );

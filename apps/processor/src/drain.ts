@@ -27,6 +27,7 @@ import { WebhookWorker } from './receive-webhooks/webhook-worker.js';
 import { repeat } from './repeat.js';
 import { Rescuer } from './rescue-runs/rescuer.js';
 import type { ProcessorStores } from './schema/index.js';
+import { SpendSettler } from './settle-spend/spend-settler.js';
 import { PROCESSOR_SETTINGS, type ProcessorSettings } from './settings.js';
 
 const ANNOUNCE_EVERY_MS = 500;
@@ -56,6 +57,7 @@ export class Drain
     private readonly rescuer: Rescuer,
     private readonly webhooks: WebhookWorker,
     private readonly leftovers: LeftoverWorker,
+    private readonly spend: SpendSettler,
     private readonly sweeper: Sweeper<ProcessorStores, Keep>,
     private readonly draining: Draining,
   ) {}
@@ -68,6 +70,7 @@ export class Drain
     this.rescuer.start();
     if (this.settings.webhookSecrets.size > 0) this.webhooks.start();
     this.leftovers.start();
+    this.spend.start();
     this.sweeper.start();
     const announce = async () => {
       if ((await this.waiting.announce(MAX_ANNOUNCED, this.gateway.waitedFor())) > 0)
@@ -90,6 +93,7 @@ export class Drain
       this.rescuer.stop(),
       this.webhooks.stop(),
       this.leftovers.stop(),
+      this.spend.stop(),
       this.sweeper.stop(),
       this.announcing,
       this.watching,

@@ -11,11 +11,12 @@ import { RemoveExpiredModule } from './remove-expired/remove-expired.module.js';
 import { ReportHealthModule } from './report-health/report-health.module.js';
 import { ReportMetricsModule } from './report-metrics/report-metrics.module.js';
 import { RescueRunsModule } from './rescue-runs/rescue-runs.module.js';
+import { SettleSpendModule } from './settle-spend/settle-spend.module.js';
 import type { ProcessorSettings } from './settings.js';
 
 /**
  * The processor, read top to bottom: work is admitted, executed, rescued where its owner is gone, told of by OpenAI where a reply
- * was lost, and in time removed.
+ * was lost, told of what that cost, and in time removed.
  */
 @Module({})
 export class ProcessorModule {
@@ -30,6 +31,7 @@ export class ProcessorModule {
         ReceiveWebhooksModule,
         GovernGatewayModule,
         CloseCallsModule,
+        SettleSpendModule,
         RemoveExpiredModule,
         ReportHealthModule,
         ReportMetricsModule,

@@ -6,6 +6,7 @@ export * from './messages/run-requested.js';
 export * from './messages/run-decisions.js';
 export * from './messages/money-parts.js';
 export * from './messages/run-events.js';
+export * from './messages/spend-settled.js';
 export * from './messages/ops-events.js';
 export * from './messages/work-headers.js';
 export * from './messages/repeat-headers.js';

@@ -486,7 +486,7 @@ export const metricCatalogue = {
     apps: API,
     labels: {
       outcome:
-        '`applied`, `over_gap` (applied though one before it never came), `duplicate`, `filled_in`, `parked`, `set_aside`',
+        '`applied`, `over_gap` (applied though one before it never came), `duplicate`, `filled_in`, `parked`, `set_aside`; of spend that was settled late `settled`, `duplicate`, `set_aside`',
     },
     meaning: 'Run events taken into the read model, by what became of them.',
     whenItMoves: '`over_gap`: events were lost. `set_aside`: look into `api.parked_events`.',

@@ -1,6 +1,13 @@
 /** Real: api, Postgres, Kafka. Stands in: the processor, whose events the spec writes. */
 import { randomUUID } from 'node:crypto';
-import type { RunView, SpendPart, UsageReport } from '#libs/contracts';
+import {
+  repeatHeaders,
+  RUN_SPEND_SETTLED,
+  type RunSpendSettled,
+  type RunView,
+  type SpendPart,
+  type UsageReport,
+} from '#libs/contracts';
 import { runIdOf } from '#libs/domain';
 import { ProjectRuns } from '../../../apps/api/src/project-runs/project-runs.js';
 import { patienceMs } from '../../support/patience.js';
@@ -55,6 +62,16 @@ const completed = (run: string, version: number, spend: SpendPart[]) =>
   });
 const started = (run: string, version: number) =>
   eventMessage(run, 'RunStarted', { version, status: 'running', occurredAt: at(version) });
+/** What became known later of the spend that was told with `afterVersion`. */
+const settled = (run: string, afterVersion: number, settlement: number, spend: SpendPart[]) => {
+  const { bookedUsd, uncertainUsd } = spend[0]!;
+  const data: RunSpendSettled = {
+    ...{ runId: runIdOf(run), tenant: 'default', workflow: 'answer', workflowVersion: 1 },
+    ...{ afterVersion, settlement, occurredAt: at(9), usage, spend, reference: null, labels: {} },
+    cost: { bookedUsd, uncertainUsd, maxCostUsd: null },
+  };
+  return { ...review(run, afterVersion, []), type: RUN_SPEND_SETTLED, data };
+};
 const take = async (message: ReturnType<typeof started>) => {
   await projection.take(received(message));
 };
@@ -106,6 +123,110 @@ describe('what runs have spent', () => {
     expect((await reportOf(model)).total.bookedUsd).toBe('0.90');
   });
 
+  describe('and was uncertain when it was told', () => {
+    const unknown = (model: string) =>
+      part(model, { bookedUsd: '0.00', uncertainUsd: '0.25', inputTokens: 0, outputTokens: 0 });
+    const known = (model: string) => part(model, { bookedUsd: '0.20' });
+    const inPart = (model: string) => part(model, { bookedUsd: '0.10', uncertainUsd: '0.12' });
+    const sumsOf = async (model: string) => {
+      const { calls, runs, bookedUsd, uncertainUsd, inputTokens } = (await reportOf(model)).total;
+      return { calls, runs, bookedUsd, uncertainUsd, inputTokens };
+    };
+    const once = { calls: 1, runs: 1, bookedUsd: '0.20', uncertainUsd: '0.00', inputTokens: 10 };
+    const viewOf = async (run: string) => {
+      const answer = await api
+        .http()
+        .get(`/v1/runs/${runIdOf(run)}`)
+        .expect(200);
+      return { etag: answer.headers['etag'], run: answer.body as RunView };
+    };
+
+    it('is booked once when it becomes known, on the usage and on the view, and no longer uncertain', async () => {
+      const model = randomUUID();
+      const run = await acceptedRun();
+      await take(completed(run, 1, [unknown(model)]));
+      expect(await sumsOf(model)).toMatchObject({ bookedUsd: '0.00', uncertainUsd: '0.25' });
+      const before = await viewOf(run);
+      const message = settled(run, 1, 1, [known(model)]);
+      await take(message);
+      expect(await sumsOf(model)).toEqual(once);
+      const after = await viewOf(run);
+      expect(after.run).toMatchObject({ status: 'completed', version: 1 });
+      expect(after.run.cost).toMatchObject({ bookedUsd: '0.20', uncertainUsd: '0.00' });
+      expect(after.etag).not.toBe(before.etag);
+      await take(message); // again
+      expect(await sumsOf(model)).toEqual(once);
+      expect((await viewOf(run)).etag).toBe(after.etag);
+      expect((await historyOf(run)).map(({ type }) => type)).toEqual([
+        'dev.holdfast.run.completed.v1', // no event of the run
+      ]);
+    });
+
+    it.each([
+      ['before the end that it settles', [1, 0]],
+      ['after a later one', [0, 2, 1]],
+      ['in any order, again and again', [2, 1, 0, 1, 2, 0]],
+    ])('is the same whichever comes %s', async (_what, order) => {
+      const model = randomUUID();
+      const run = await acceptedRun();
+      const last = order.length === 2 ? known(model) : inPart(model);
+      const told = [
+        completed(run, 1, [unknown(model)]),
+        settled(run, 1, 1, [last]),
+        settled(run, 1, 2, [known(model)]),
+      ];
+      for (const index of order) await take(told[index]!);
+      expect(await sumsOf(model)).toEqual(once);
+    });
+
+    it('gives way to what the run tells at its next stop, also where it comes after it', async () => {
+      const model = randomUUID();
+      const run = await acceptedRun();
+      await take(review(run, 1, [unknown(model)]));
+      await take(started(run, 2));
+      await take(settled(run, 1, 1, [inPart(model)])); // the run goes on; this is news all the same
+      expect(await sumsOf(model)).toMatchObject({ bookedUsd: '0.10', uncertainUsd: '0.12' });
+      await take(completed(run, 3, [known(model)]));
+      await take(settled(run, 1, 2, [inPart(model)]));
+      expect(await sumsOf(model)).toEqual(once);
+    });
+
+    it('does not come back where an older event of the run is found again', async () => {
+      const model = randomUUID();
+      const run = await acceptedRun();
+      const overGap = received(completed(run, 3, [unknown(model)]));
+      await projection.take({ ...overGap, headers: { [repeatHeaders.repeated]: '1' } });
+      await take(settled(run, 3, 1, [known(model)]));
+      await take(started(run, 2));
+      await take(review(run, 1, [unknown(model)]));
+      expect(await sumsOf(model)).toEqual(once);
+    });
+
+    it('is forgotten with the run: nothing is left behind that nobody would remove', async () => {
+      const model = randomUUID();
+      const run = await acceptedRun();
+      await take(completed(run, 1, [unknown(model)]));
+      await api.database.query('DELETE FROM api.run_spend WHERE run_id = $1', [run]);
+      await api.database.query('DELETE FROM api.runs WHERE id = $1', [run]);
+      const message = settled(run, 1, 1, [known(model)]);
+      await take(message);
+      expect((await reportOf(model)).rows).toEqual([]);
+      expect(await parkedAs(message.id)).toBe('refused'); // and nothing hides
+    });
+
+    it.each([
+      ['lacks what it has to tell', { spend: undefined }, 'invalid'],
+      ['is about no run', { runId: 'run_------------------------------------' }, 'invalid'],
+      ['cannot be stored', { tenant: '\u0000' }, 'refused'],
+    ])('is set aside where it %s', async (_what, broken, reason) => {
+      const run = await acceptedRun();
+      const message = settled(run, 1, 1, [known(randomUUID())]);
+      const id = randomUUID();
+      await take({ ...message, id, data: { ...(message.data as object), ...broken } });
+      expect(await parkedAs(id)).toBe(reason);
+    });
+  });
+
   it("is on the run's view, beside its budget", async () => {
     const run = await acceptedRun({ budget: { maxCostUsd: '2.50' } });
     await take(completed(run, 1, [part('m')]));
@@ -154,6 +275,22 @@ it.each([
     .expect(400);
   expect(answer.body).toMatchObject({ code: 'invalid_body', errors: [{ pointer }] });
 });
+
+async function parkedAs(eventId: string): Promise<string | undefined> {
+  const { rows } = await api.database.query<{ reason: string }>(
+    'SELECT reason FROM api.parked_events WHERE event_id = $1',
+    [eventId],
+  );
+  return rows[0]?.reason;
+}
+
+async function historyOf(run: string): Promise<readonly { type: string }[]> {
+  const answer = await api
+    .http()
+    .get(`/v1/runs/${runIdOf(run)}/events`)
+    .expect(200);
+  return (answer.body as { events: { type: string }[] }).events;
+}
 
 async function waitFor(condition: () => Promise<boolean>, withinMs = patienceMs): Promise<void> {
   const endsAt = Date.now() + withinMs;

@@ -181,7 +181,7 @@ export async function openProcessorFixture(): Promise<ProcessorFixture> {
            attempts AS (DELETE FROM processor.attempts), decisions AS (DELETE FROM processor.decisions),
            calls AS (DELETE FROM processor.calls), stops AS (DELETE FROM processor.call_stops),
            fences AS (DELETE FROM processor.run_fences), leftovers AS (DELETE FROM processor.call_leftovers),
-           effects AS (DELETE FROM processor.effects)
+           effects AS (DELETE FROM processor.effects), unsettled AS (DELETE FROM processor.unsettled_runs)
          DELETE FROM processor.outbox`,
       );
       await sql('UPDATE processor.lanes SET virtual_time = 0, weight = 1, paused = false');

@@ -120,6 +120,19 @@ describe('an ended run', () => {
   });
 });
 
+it('a note on what an ended run has spent goes with the tombstone', async () => {
+  const runId = await completedRun(11);
+  await fixture.sql(`INSERT INTO processor.unsettled_runs (run_id, told) VALUES ($1, '[]')`, [
+    runId,
+  ]);
+  const noted = () => fixture.sql('SELECT run_id FROM processor.unsettled_runs');
+  await sweep();
+  expect(await noted()).toEqual([{ run_id: runId }]);
+  await endedDaysAgo(runId, 41);
+  await sweep();
+  expect(await noted()).toEqual([]);
+});
+
 it('an effect of an ended run loses what it said and was answered, and goes with the tombstone', async () => {
   const runId = await completedRun(11);
   await fixture.sql(

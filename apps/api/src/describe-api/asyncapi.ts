@@ -13,6 +13,7 @@ import {
   eventMessages,
   opsMessages,
   runRequested,
+  spendSettled,
   type DescribedMessage,
 } from './message-catalogue.js';
 import { API_VERSION, LICENSE } from './document-info.js';
@@ -66,12 +67,12 @@ const deadLetters: readonly CarriedMessage[] = [
     summary: dispatchRefused.meaning,
   },
 ];
-const events: readonly CarriedMessage[] = eventMessages.map((message) => ({
-  id: message.name,
-  message,
-  headers: ['EventHeaders'],
-  summary: message.meaning,
-}));
+const events: readonly CarriedMessage[] = [
+  ...eventMessages.map((message): CarriedMessage => {
+    return { id: message.name, message, headers: ['EventHeaders'], summary: message.meaning };
+  }),
+  { id: spendSettled.name, message: spendSettled, headers: [], summary: spendSettled.meaning },
+];
 
 const opsEvents: readonly CarriedMessage[] = opsMessages.map((message) => ({
   id: message.name,
@@ -154,7 +155,7 @@ const traffic: Readonly<Record<string, TopicTraffic>> = {
   [topics.runEvents]: {
     channel: 'runEvents',
     description:
-      'Facts about runs, for whoever wants them: read with a group of your own. Per run, in order of `version`; a message may come twice (drop by `ce_id`). Ignore unknown fields; set unknown types aside.',
+      'Facts about runs, for whoever wants them: read with a group of your own. Per run, in order of `version`; a message may come twice (drop by `ce_id`). What has no `version` (RunSpendSettled) is no change of the run. Ignore unknown fields; set unknown types aside.',
     carries: events,
     sentBy: ['processor'],
     receivedBy: [{ app: 'api', group: consumerGroups.projectRuns }],

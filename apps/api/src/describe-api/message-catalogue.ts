@@ -13,10 +13,12 @@ import {
   RequestRun,
   RUN_COMMAND_REFUSED,
   RUN_REQUESTED,
+  RUN_SPEND_SETTLED,
   RunCommandRefused,
   runEventClassOf,
   runEventNames,
   RunRequested,
+  RunSpendSettled,
   wireTypeOf,
   type OpsEventName,
   type RunEventName,
@@ -56,6 +58,15 @@ export const eventMessages: readonly DescribedMessage[] = runEventNames.map((nam
   contract: runEventClassOf(name),
   meaning: eventMeanings[name],
 }));
+
+/** On the events topic, too, but not one of a run's numbered events. */
+export const spendSettled: DescribedMessage = {
+  name: 'RunSpendSettled',
+  wireType: RUN_SPEND_SETTLED,
+  contract: RunSpendSettled,
+  meaning:
+    'What was uncertain of a run’s spend when it stopped or ended has become known: the whole of it, anew. The run is where it was; this has no `version`, and may follow its end.',
+};
 
 const opsMeanings: Readonly<Record<OpsEventName, string>> = {
   GatewayLatched:
@@ -129,6 +140,7 @@ export const allMessages: readonly DescribedMessage[] = [
   ...commandMessages,
   commandRefused,
   ...eventMessages,
+  spendSettled,
   ...opsMessages,
   runRequested,
   ...decisionMessages,

@@ -1,4 +1,4 @@
-import { isRepeated, parseRunEvent, type RunEvent } from '#libs/contracts';
+import { isRepeated, parseRunEvent, type Parsed, type RunEvent } from '#libs/contracts';
 import { isRunId, uuidOf } from '#libs/domain';
 import type { ReceivedMessage, RecordPosition } from '#libs/messaging';
 
@@ -46,11 +46,15 @@ export function readEvent(message: Readable, waited = false): ReadEvent {
       return {
         kind: 'unreadable',
         reason: 'invalid',
-        problem: parsed.problems.map((each) => `${each.pointer} ${each.message}`).join('; '),
+        problem: problemsOf(parsed),
       };
     case 'parsed':
       return incoming(message, parsed.value, waited);
   }
+}
+
+export function problemsOf({ problems }: Extract<Parsed<unknown>, { kind: 'invalid' }>): string {
+  return problems.map((each) => `${each.pointer} ${each.message}`).join('; ');
 }
 
 function incoming(message: Readable, event: RunEvent, waited: boolean): ReadEvent {

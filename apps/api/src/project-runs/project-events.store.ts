@@ -13,6 +13,8 @@
  * (P7) The history of an expired run is gone: an old event that comes again must not be taken for a missing one.
  * (P8) An event that was sent again lies behind all that its run told before: what is missing then is lost, and not waited for.
  * (P9) What a run has spent is told whole by each event that tells of it: the rows of the newest take the place of what was there.
+ * (P10) What is settled of it later is told whole, too, and is newer than all that the run told up to that version: rows bear
+ *      (version, settlement), and give way to a higher one only.
  */
 import type { Metrics } from '#libs/metrics';
 import { pauseAt } from '#libs/pause-points';
@@ -138,7 +140,7 @@ async function apply(sql: Sql, events: readonly IncomingEvent[]): Promise<Outcom
     column((event) => event.position.topic),
     column((event) => event.position.partition),
     column((event) => event.position.offset),
-    column((event) => readableOrNull(spendRowsOf(event.event))),
+    column((event) => readableOrNull(spendRowsOf(event.event.data))),
   ]);
   return rows;
 }
@@ -172,8 +174,10 @@ async function fillIn(tx: Tx, event: IncomingEvent): Promise<void> {
   const result = facts.map(inlineResultOf).find((each) => each !== undefined);
   const change = readableJson(foldChanges(facts.map(viewChangeOf)));
   await tx.query(REFOLD, [event.tenant, event.runUuid, change, wholeJson(result)]);
-  const spend = facts.map(spendRowsOf).findLast((rows) => rows !== undefined);
-  await tx.query(SPEND, [event.tenant, event.runUuid, readableOrNull(spend)]); // (P9)
+  const told = facts.findLast((fact) => spendRowsOf(fact.data) !== undefined)?.data;
+  if (told === undefined) return;
+  const spend = readableOrNull(spendRowsOf(told));
+  await tx.query(SPEND, [event.tenant, event.runUuid, told.version, spend]); // (P9)
 }
 
 interface HistoryRow {
@@ -248,7 +252,7 @@ const APPLY = hotStatement(
      SELECT i.tenant, i.run_id, i.version, i.event_id, i.type, i.status, i.occurred_at, i.body
      FROM incoming i JOIN applied USING (place)
      ON CONFLICT DO NOTHING
-   ), spent AS (${writeSpend('FROM incoming i JOIN applied USING (place)')}
+   ), spent AS (${writeSpend('FROM incoming i JOIN applied USING (place)', '0')}
    ), parked AS (
      INSERT INTO api.parked_events (topic, "partition", "offset", reason, tenant, run_id, version, event_id, type, body)
      SELECT i.topic, i."partition", i."offset", CASE WHEN run.id IS NULL THEN 'unknown_run' ELSE 'gap' END,
@@ -319,7 +323,10 @@ const READ_HISTORY = statement(
 
 const SPEND = statement(
   'api.project-events.spend',
-  writeSpend('FROM (SELECT $1::text AS tenant, $2::uuid AS run_id, $3::json AS spend) i'),
+  writeSpend(
+    'FROM (SELECT $1::text AS tenant, $2::uuid AS run_id, $3::int AS version, $4::json AS spend) i',
+    '0',
+  ),
 );
 
 const REFOLD = statement(

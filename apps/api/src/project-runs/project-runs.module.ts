@@ -10,6 +10,7 @@ import { ParkedEventsStore } from './parked-events.store.js';
 import { ProjectEventsStore } from './project-events.store.js';
 import { ProjectRunsController } from './project-runs.controller.js';
 import { ProjectRuns } from './project-runs.js';
+import { SettleSpendStore } from './settle-spend.store.js';
 
 /** The api *projects runs*: run events into the read model, each once, in the order of `version`. */
 @Module({
@@ -27,17 +28,26 @@ import { ProjectRuns } from './project-runs.js';
       useFactory: (database: Database) => new ParkedEventsStore(database),
     },
     {
+      provide: SettleSpendStore,
+      inject: [Database],
+      useFactory: (database: Database) => new SettleSpendStore(database),
+    },
+    {
       provide: ProjectRuns,
-      inject: [ProjectEventsStore, ParkedEventsStore, JsonLog, Notifications, PrometheusMetrics],
+      inject: [
+        ...[ProjectEventsStore, ParkedEventsStore, SettleSpendStore],
+        ...[JsonLog, Notifications, PrometheusMetrics],
+      ],
       useFactory: (
         events: ProjectEventsStore,
         parked: ParkedEventsStore,
+        spend: SettleSpendStore,
         log: JsonLog,
         notifications: Notifications,
         metrics: PrometheusMetrics,
       ) => {
         const onApplied = () => notifications.notify(RUN_EVENTS_CHANNEL);
-        return new ProjectRuns(events, parked, log, onApplied, metrics);
+        return new ProjectRuns(events, parked, spend, log, onApplied, metrics);
       },
     },
     {

@@ -1,12 +1,15 @@
 /** Takes what the events topic holds into the read model: applies, parks, sets aside; a record is done when one of them is stored. */
+import { parseSpendSettled, RUN_SPEND_SETTLED } from '#libs/contracts';
+import { isRunId } from '#libs/domain';
 import type { Metrics } from '#libs/metrics';
 import type { ReceivedMessage, UndecodableRecord } from '#libs/messaging';
 import { isRowRejection } from '#libs/postgres';
 import { wordsOf, type FieldLog } from '#libs/process';
 import { isAnswer } from './answer-decisions.store.js';
-import { readEvent, type IncomingEvent } from './incoming-event.js';
+import { problemsOf, readEvent, type IncomingEvent } from './incoming-event.js';
 import type { ParkedEventsStore, SetAside, WaitingEvent } from './parked-events.store.js';
 import type { ProjectEventsStore, Projection } from './project-events.store.js';
+import type { SettleSpendStore } from './settle-spend.store.js';
 
 export interface ProjectionCounts {
   applied: number;
@@ -31,6 +34,7 @@ export class ProjectRuns {
   constructor(
     private readonly events: ProjectEventsStore,
     private readonly parked: ParkedEventsStore,
+    private readonly spend: SettleSpendStore,
     private readonly log: FieldLog,
     /** Tells the streams that there is something new. */
     private readonly onApplied: () => void,
@@ -39,13 +43,14 @@ export class ProjectRuns {
 
   /** Resolves when the message is taken in or set aside; rejects only while Postgres cannot be reached. */
   async take(message: ReceivedMessage): Promise<void> {
+    if (message.type === RUN_SPEND_SETTLED) return this.settleSpend(message);
     const read = readEvent(message);
     if (read.kind === 'unreadable') {
       const { id: eventId, type, data: body, position } = message;
       const { reason, problem } = read;
       return this.setAside({ position, reason, problem, eventId, type, body });
     }
-    return this.projectOrRefuse(read.event);
+    return this.orRefuse(read.event, () => this.project(read.event));
   }
 
   async takeUndecodable({ position, problem, headers, sizeBytes, bodyHash }: UndecodableRecord) {
@@ -59,19 +64,41 @@ export class ProjectRuns {
     });
   }
 
+  /** No change of the run: it waits for nothing, and has no place in the history. */
+  private async settleSpend(message: ReceivedMessage): Promise<void> {
+    const { id: eventId, type, data: body, position } = message;
+    const parsed = parseSpendSettled(message);
+    if (parsed.kind !== 'parsed' || !isRunId(parsed.value.runId)) {
+      const problem = parsed.kind === 'invalid' ? problemsOf(parsed) : '/runId is not a run id';
+      return this.setAside({ position, reason: 'invalid', problem, eventId, type, body });
+    }
+    const { runId, afterVersion: version } = parsed.value;
+    return this.orRefuse({ position, eventId, type }, async () => {
+      const outcome = await this.spend.settle(parsed.value);
+      if (outcome === 'unknown_run') {
+        const problem = 'no such run is known: it was removed, or never came';
+        return this.setAside({ position, reason: 'refused', problem, eventId, type, body });
+      }
+      this.metrics.add('holdfast_projected_events_total', { outcome });
+      this.log.info({ runId, version, outcome }, 'what a run has spent was settled');
+    });
+  }
+
   /** An event that has waited long enough: applied whatever is missing before it, with all that then follows. */
   async takeOverdue(waiting: WaitingEvent): Promise<void> {
     const read = readEvent({ ...waiting }, true);
-    if (read.kind === 'event') return this.projectOrRefuse(read.event);
+    if (read.kind === 'event') return this.orRefuse(read.event, () => this.project(read.event));
     await this.parked.setAsideInstead(waiting, read.reason, read.problem);
   }
 
-  private async projectOrRefuse(event: IncomingEvent): Promise<void> {
+  private async orRefuse(
+    { position, eventId, type }: Pick<IncomingEvent, 'position' | 'eventId' | 'type'>,
+    store: () => Promise<void>,
+  ): Promise<void> {
     try {
-      await this.project(event);
+      await store();
     } catch (error) {
       if (!isRowRejection(error)) throw error;
-      const { position, eventId, type } = event;
       const problem = wordsOf(error);
       await this.setAside({ position, reason: 'refused', problem, eventId, type, body: null });
     }

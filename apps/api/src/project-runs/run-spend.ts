@@ -1,8 +1,8 @@
 /**
  * What an event says of the money that its run has spent: rows for `api.run_spend`. They are the whole of it so far, so the newest
- * event's rows take the place of what an earlier one said, and an event that comes twice changes nothing. Pure.
+ * word's rows take the place of what an earlier one said, and what comes twice, or late, changes nothing. Pure.
  */
-import type { RunEvent, SpendPart } from '#libs/contracts';
+import type { RunEvent, RunSpendSettled, SpendPart } from '#libs/contracts';
 import { parseUsd, ZERO_USD } from '#libs/domain';
 
 export interface RunSpendRow {
@@ -20,10 +20,12 @@ export interface RunSpendRow {
 }
 
 /** undefined: the event says nothing of it. One row for a day and model, also where an event should hold two. */
-export function spendRowsOf(event: RunEvent): readonly RunSpendRow[] | undefined {
-  if (!('spend' in event.data) || !event.data.spend) return undefined;
-  const { workflow } = event.data;
-  const rows = event.data.spend.map((part) => rowOf(part, workflow));
+export function spendRowsOf(
+  data: RunEvent['data'] | RunSpendSettled,
+): readonly RunSpendRow[] | undefined {
+  if (!('spend' in data) || !data.spend) return undefined;
+  const { workflow } = data;
+  const rows = data.spend.map((part) => rowOf(part, workflow));
   return [...new Map(rows.map((row) => [`${row.day} ${row.model}`, row])).values()];
 }
 
@@ -43,12 +45,18 @@ function rowOf(part: SpendPart, workflow: string): RunSpendRow {
 const columns =
   'day, model, workflow, calls, input_tokens, cached_input_tokens, output_tokens, booked, uncertain, retries';
 
-/** @param source a FROM clause with the runs `i (tenant, run_id, spend)`; `spend` holds rows as JSON, or null */
-export const writeSpend = (source: string): string => `
-     INSERT INTO api.run_spend (tenant, run_id, ${columns})
-     SELECT i.tenant, i.run_id, s.* ${source},
+/**
+ * A row that is there gives way to a newer word only.
+ * @param source a FROM clause with the runs `i (tenant, run_id, version, spend)`; `spend` holds rows as JSON, or null
+ * @param settlement 0 for what an event itself tells
+ */
+export const writeSpend = (source: string, settlement: '0' | 'i.settlement'): string => `
+     INSERT INTO api.run_spend AS known (tenant, run_id, version, settlement, ${columns})
+     SELECT i.tenant, i.run_id, i.version, ${settlement}, s.* ${source},
        json_to_recordset(i.spend) AS s (day date, model text, workflow text, calls int, input_tokens bigint,
          cached_input_tokens bigint, output_tokens bigint, booked bigint, uncertain bigint, retries bigint)
      ON CONFLICT (tenant, run_id, day, model) DO UPDATE
-       SET (${columns}) = (SELECT excluded.day, excluded.model, excluded.workflow, excluded.calls, excluded.input_tokens,
-         excluded.cached_input_tokens, excluded.output_tokens, excluded.booked, excluded.uncertain, excluded.retries)`;
+       SET (version, settlement, ${columns}) = (SELECT excluded.version, excluded.settlement, excluded.day, excluded.model,
+         excluded.workflow, excluded.calls, excluded.input_tokens, excluded.cached_input_tokens, excluded.output_tokens,
+         excluded.booked, excluded.uncertain, excluded.retries)
+       WHERE (known.version, known.settlement) < (excluded.version, excluded.settlement)`;

@@ -13,6 +13,7 @@ import {
 import type { Database } from '#libs/postgres';
 import type { FieldLog } from '#libs/process';
 import { repeat } from '../repeat.js';
+import { lookAtSpend } from '../schema/index.js';
 import type { WaitingCallsStore } from './waiting-calls.store.js';
 
 const EVERY_MS = 5_000;
@@ -60,6 +61,7 @@ export class LeftoverWorker {
     const { signal } = this.stopping;
     const leftOpen = await this.bringToEnd(runId, signal);
     if (signal.aborted) return;
+    await lookAtSpend(database, runId);
     if (leftOpen > 0 && looks < MAX_LOOKS)
       return putOffLeftover(database, runId, FIRST_PAUSE_MS * 2 ** (looks - 1));
     await settleLeftover(database, runId);

@@ -78,7 +78,8 @@ export class WebhookWorker {
     const level = outcome === 'booked' || outcome === 'given_up' ? 'warn' : 'debug';
     metrics.add('holdfast_webhook_look_ups_total', { outcome });
     log[level]({ webhookId, responseId, ...about, outcome }, 'response looked up for a webhook');
-    if (decision.kind === 'settle') return store.settle(webhookId, decision.outcome);
+    if (decision.kind === 'settle')
+      return store.settle(webhookId, decision.outcome, 'runId' in found ? found.runId : null);
     return store.lookAgain(webhookId, decision.inMs);
   }
 }

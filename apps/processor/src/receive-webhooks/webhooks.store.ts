@@ -37,8 +37,13 @@ export class WebhooksStore {
     return rows;
   }
 
-  async settle(webhookId: string, outcome: LookUp['kind'] | 'given_up'): Promise<void> {
-    await this.database.query(SETTLE, [webhookId, outcome]);
+  /** @param runId whose call was found; where it has stopped or ended, what it spent is looked at anew, in one statement with this */
+  async settle(
+    webhookId: string,
+    outcome: LookUp['kind'] | 'given_up',
+    runId: string | null,
+  ): Promise<void> {
+    await this.database.query(SETTLE, [webhookId, outcome, runId]);
   }
 
   async lookAgain(webhookId: string, inMs: number): Promise<void> {
@@ -62,7 +67,8 @@ const TAKE = statement(
 
 const SETTLE = statement(
   'processor.webhooks.settle',
-  `UPDATE processor.webhooks SET due_at = NULL, outcome = $2 WHERE webhook_id = $1`,
+  `WITH run AS (UPDATE processor.unsettled_runs SET due_at = now() WHERE run_id = $3::uuid)
+   UPDATE processor.webhooks SET due_at = NULL, outcome = $2 WHERE webhook_id = $1`,
 );
 
 const LOOK_AGAIN = statement(

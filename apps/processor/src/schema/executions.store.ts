@@ -51,6 +51,7 @@ import {
   runEventMessage,
   type RunChangeEvent,
 } from './run-messages.js';
+import { noteUnsettled } from './unsettled-runs.store.js';
 
 export interface ExecutionChange {
   readonly runId: string;
@@ -160,6 +161,7 @@ export async function changeExecutions(
     waiting.map(({ row }) => row.run_id),
   );
   const spent = await spendOfEnded(tx, changed);
+  noteUnsettled(tx, spent);
   const answered = changed.flatMap(({ row, change }) => answersOf(row, change));
   await recordAnswers(tx, answered);
   outbox.append(

@@ -9,3 +9,4 @@ export * from './run-messages.js';
 export { schemasOf } from './schemas.js';
 export { aboutRun } from './about-run.js';
 export * from './retention.store.js';
+export { isUncertain, lookAtSpend, textOf } from './unsettled-runs.store.js';

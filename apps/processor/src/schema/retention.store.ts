@@ -52,6 +52,7 @@ export const processorRetention: readonly Retention<ProcessorStores, Keep>[] = [
       'processor.budgets',
       'processor.run_fences',
       'processor.call_leftovers',
+      'processor.unsettled_runs',
       'processor.effects',
       'processor.decisions',
     ],
@@ -159,6 +160,7 @@ async function removeTombstones(
     await removeCalls(tx, runIds);
     await removeEffects(tx, runIds);
     await tx.query(REMOVE_DECISIONS, [runIds]);
+    await tx.query(REMOVE_UNSETTLED, [runIds]);
     return runIds.length;
   });
 }
@@ -201,6 +203,11 @@ const REMOVE_TOMBSTONES = statement(
 );
 
 const REMOVE_DECISIONS = removalOf('processor.retention.remove_decisions', 'processor.decisions');
+
+const REMOVE_UNSETTLED = removalOf(
+  'processor.retention.remove_unsettled',
+  'processor.unsettled_runs',
+);
 
 /** Of a run that is known none waits from before it. */
 const REMOVE_EARLY_DECISIONS = statement(

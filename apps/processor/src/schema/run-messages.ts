@@ -6,6 +6,7 @@
 import {
   retryTopic,
   RUN_REQUESTED,
+  RUN_SPEND_SETTLED,
   springDeadLetterHeaders,
   topics,
   wireTypeOf,
@@ -14,6 +15,7 @@ import {
   type RunEvent,
   type RunEventBase,
   type RunEventName,
+  type RunSpendSettled,
 } from '#libs/contracts';
 import {
   chooseTier,
@@ -79,6 +81,22 @@ export function answerMessage(
 
 export function answerNameOf({ refusal }: Pick<DecisionAnswer, 'refusal'>): DecisionAnswerName {
   return refusal === null ? 'RunDecisionApplied' : 'RunDecisionRefused';
+}
+
+/** What a run at rest has spent, as it is known now: no change of it, so it bears no version. */
+export function spendSettledMessage(
+  row: ExecutionRow,
+  settled: Pick<EventFacts, 'spent' | 'now'> & { readonly settlement: number },
+): OutboxMessage {
+  const { spent, now, settlement } = settled;
+  const { runId, tenant, workflow, workflowVersion, reference, labels } = eventBase(row, now);
+  const data: RunSpendSettled = {
+    ...{ runId, tenant, workflow, workflowVersion, reference, labels, settlement },
+    ...{ afterVersion: row.version, occurredAt: now.toISOString() },
+    ...toldSpendOf(spent, row.request.budget?.maxCostUsd ?? null),
+  };
+  const message = { ...envelopeOf(row, now), type: RUN_SPEND_SETTLED, data };
+  return { topic: topics.runEvents, message };
 }
 
 /** The same work, by the tier that fits the wait. */

@@ -5,6 +5,7 @@ import { meetsRules } from '../meets-rules.js';
 import { RUN_REQUESTED, RunRequested } from './run-requested.js';
 import { decisionCommandClassOf, decisionNameOf, type DecisionCommand } from './run-decisions.js';
 import { runEventClassOf, runEventNameOf, type RunEvent } from './run-events.js';
+import { RUN_SPEND_SETTLED, RunSpendSettled } from './spend-settled.js';
 
 /** What a message's data turned out to be. Unknown fields are ignored; unknown types are told apart from broken ones. */
 export type Parsed<T> =
@@ -47,6 +48,11 @@ export function parseRunEvent(message: TypedData): Parsed<RunEvent> {
   if (parsed.kind !== 'parsed') return parsed;
   // The class was chosen by the name: the pair is one member of the union.
   return { kind: 'parsed', value: { name, data: parsed.value } as RunEvent };
+}
+
+export function parseSpendSettled(message: TypedData): Parsed<RunSpendSettled> {
+  if (message.type !== RUN_SPEND_SETTLED) return { kind: 'unknown_type', type: message.type };
+  return parseAs(RunSpendSettled, message.data);
 }
 
 function parseAs<T extends object>(type: ClassConstructor<T>, data: unknown): Parsed<T> {

@@ -5,6 +5,7 @@ import { ExpireRuns1795493910000 } from './1795493910000-expire-runs.js';
 import { NoteSilence1795643200000 } from './1795643200000-note-silence.js';
 import { KnowSpend1795700410000 } from './1795700410000-know-spend.js';
 import { TellKeysFromLists1795701000000 } from './1795701000000-tell-keys-from-lists.js';
+import { SettleSpend1795730100000 } from './1795730100000-settle-spend.js';
 
 /** For `migrate({ schema: 'api', migrations: apiMigrations })`, oldest first. */
 export const apiMigrations = [
@@ -15,4 +16,5 @@ export const apiMigrations = [
   NoteSilence1795643200000,
   KnowSpend1795700410000,
   TellKeysFromLists1795701000000,
+  SettleSpend1795730100000,
 ];

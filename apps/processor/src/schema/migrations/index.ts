@@ -10,6 +10,7 @@ import { RememberNewestEvent1795643100000 } from './1795643100000-remember-newes
 import { CreateWebhooks1795646100000 } from './1795646100000-create-webhooks.js';
 import { ParkRuns1795700210000 } from './1795700210000-park-runs.js';
 import { KnowWebhookAccounts1795700510000 } from './1795700510000-know-webhook-accounts.js';
+import { CreateUnsettledRuns1795730200000 } from './1795730200000-create-unsettled-runs.js';
 
 /** For `migrate({ schema: 'processor', migrations: processorMigrations })`: the gateway keeps its ledger beside our tables. */
 export const processorMigrations = [
@@ -25,4 +26,5 @@ export const processorMigrations = [
   CreateWebhooks1795646100000,
   ParkRuns1795700210000,
   KnowWebhookAccounts1795700510000,
+  CreateUnsettledRuns1795730200000,
 ];
