@@ -13,7 +13,7 @@ import type {
   ResponseUsage,
 } from 'openai/resources/responses/responses';
 import type { WorkResult } from './model-work.js';
-import { snapshotOf } from './model-work.js';
+import { snapshotOf, userText } from './model-work.js';
 
 export interface AcceptedWork {
   readonly id: string;
@@ -23,6 +23,8 @@ export interface AcceptedWork {
   readonly result: WorkResult;
   /** What its response says it used, where that is not what it was charged for. */
   readonly toldUsage?: unknown;
+  /** The script dictated its answer. */
+  readonly isSpoilt?: true;
   readonly cancelledAtMs: number | null;
 }
 
@@ -35,6 +37,17 @@ export interface Charge {
   /** As the response tells it at its end; null: it tells nothing (cancelled, or told wrongly). */
   readonly usage: ResponseUsage | null;
   readonly serviceTier: string;
+}
+
+/** A charged question and its answer, as texts. */
+export interface Exchange {
+  readonly responseId: string;
+  readonly callId: string | null;
+  readonly runId: string | null;
+  readonly input: string;
+  readonly answer: string;
+  /** The script dictated the answer. */
+  readonly isSpoilt: boolean;
 }
 
 export interface Charges {
@@ -107,6 +120,15 @@ export class AcceptedWorks {
       byRunId: countBy(charges, (charge) => charge.runId),
       charges,
     };
+  }
+
+  /** Of runs that were given an answer that the script dictated. */
+  spoiltExchanges(): readonly Exchange[] {
+    const works = [...this.#works.values()].filter(isCharged);
+    const spoilt = new Set(
+      works.flatMap(({ isSpoilt, request }) => (isSpoilt ? [request.metadata?.run_id] : [])),
+    );
+    return works.filter(({ request }) => spoilt.has(request.metadata?.run_id)).map(toExchange);
   }
 
   #read(lines: string): void {
@@ -205,6 +227,20 @@ const toCharge = (work: AcceptedWork): Charge => ({
   serviceTier: work.request.service_tier ?? 'default',
   usage: work.cancelledAtMs === null && work.toldUsage === undefined ? work.result.usage : null,
 });
+
+const toExchange = (work: AcceptedWork): Exchange => ({
+  responseId: work.id,
+  callId: work.request.metadata?.call_id ?? null,
+  runId: work.request.metadata?.run_id ?? null,
+  input: userText(work.request),
+  answer: answerText(work.result),
+  isSpoilt: work.isSpoilt === true,
+});
+
+function answerText({ output }: WorkResult): string {
+  const parts = output.flatMap((item) => (item.type === 'message' ? item.content : []));
+  return parts.map((part) => (part.type === 'output_text' ? part.text : part.refusal)).join('');
+}
 
 function countBy(
   charges: readonly Charge[],

@@ -64,7 +64,7 @@ export function inputText(request: ResponseCreateParamsNonStreaming): string {
   return `${request.instructions ?? ''}\n${userText(request)}`;
 }
 
-const userText = ({ input }: ResponseCreateParamsNonStreaming): string =>
+export const userText = ({ input }: ResponseCreateParamsNonStreaming): string =>
   typeof input === 'string' ? input : JSON.stringify(input ?? '');
 
 /** The alias asked for, answered by a dated snapshot, as OpenAI does. */

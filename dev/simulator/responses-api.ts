@@ -199,6 +199,7 @@ export class ResponsesApi {
       workMs: workTimeMs(request, this.parts.latencyMs, fault),
       result: doWork(request, `msg_${randomBytes(24).toString('hex')}`, fault),
       ...(fault?.kind === 'usage' && { toldUsage: fault.usage }),
+      ...(fault?.kind === 'text' && { isSpoilt: true }),
       cancelledAtMs: null,
     };
     this.parts.works.add(work);

@@ -4,7 +4,7 @@
  *
  *   POST /v1/responses · GET /v1/responses/{id} · POST /v1/responses/{id}/cancel
  *   POST /v1/conversations · GET, DELETE /v1/conversations/{id} · GET /v1/conversations/{id}/items
- *   GET /__sim/charges · GET /__sim/requests · POST /__sim/faults · DELETE /__sim/faults
+ *   GET /__sim/charges · GET /__sim/spoilt · GET /__sim/requests · POST /__sim/faults · DELETE /__sim/faults
  *   POST /__sim/finish · POST /__sim/limits · DELETE /__sim/limits
  *   GET /__sim/conversations · GET /__sim/webhooks · POST /__sim/webhooks · DELETE /__sim/webhooks
  */
@@ -12,7 +12,7 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { AcceptedWork, Charges } from './accepted-work.js';
+import type { AcceptedWork, Charges, Exchange } from './accepted-work.js';
 import { AcceptedWorks } from './accepted-work.js';
 import { Conversations } from './conversations.js';
 import type { ScriptedFault } from './faults.js';
@@ -45,6 +45,8 @@ export interface Simulator {
   /** What `OPENAI_BASE_URL` takes. */
   readonly baseUrl: string;
   charges(): Charges;
+  /** Questions and answers of runs that were given an answer that the script dictated. */
+  spoilt(): readonly Exchange[];
   requests(): readonly LoggedRequest[];
   find(responseId: string): AcceptedWork | undefined;
   /** That stand, used or not. */
@@ -91,6 +93,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     url,
     baseUrl: `${url}/v1`,
     charges: () => works.charges(),
+    spoilt: () => works.spoiltExchanges(),
     requests: () => api.log,
     find: (id) => works.find(id),
     conversations: () => conversations.count,
@@ -124,6 +127,7 @@ async function route(
   const path = new URL(request.url ?? '/', 'http://simulator').pathname;
   const key = `${request.method} ${path}`;
   if (key === 'GET /__sim/charges') return sendJson(response, 200, works.charges());
+  if (key === 'GET /__sim/spoilt') return sendJson(response, 200, works.spoiltExchanges());
   if (key === 'GET /__sim/requests') return sendJson(response, 200, api.log);
   if (key === 'POST /__sim/faults') return addFaults(request, response, script);
   if (key === 'DELETE /__sim/faults') {

@@ -7,6 +7,7 @@
 import { randomUUID } from 'node:crypto';
 import { nanoUsd, printUsd, type NanoUsd } from '#libs/domain';
 import type { Tx } from '#libs/postgres';
+import { repairPrompt, type ModelPrompt } from '#libs/workflows';
 import type { Claim } from '../../apps/processor/src/execute-runs/claim.js';
 import { aRequest, anOwner, startGatewayFixture, type GatewayFixture } from '../support/gateway.js';
 import { aMessage, kafkaStack, topicSpec } from '../integration/messaging/messaging-stack.js';
@@ -20,6 +21,7 @@ import {
 } from '../integration/processor/processor-fixture.js';
 import type { AttemptFact, CallFact, EventFact, Facts } from '../oracle/facts.js';
 import { judge, type Rule } from '../oracle/judge.js';
+import { mendedAnswers } from '../oracle/mended-answers.js';
 import { priceOfCharge } from '../oracle/price-of-charge.js';
 
 let processors: ProcessorFixture;
@@ -447,6 +449,48 @@ describe('a call', () => {
     }
   });
 
+  describe('that mends an answer which broke its contract', () => {
+    const prompt: ModelPrompt = {
+      ...{ model: 'gpt-5.2', instructions: 'Answer in JSON.', input: 'What is due?' },
+      ...{ maxOutputTokens: 400, callTimeoutMs: 60_000 },
+      mode: 'background',
+      whenUnknown: 'hold',
+    };
+    /** A call whose answer is spoilt, and the one that mends it. */
+    async function broken() {
+      const asked = aRequest({ ...prompt, runId: randomUUID() });
+      const text = 'no JSON at all';
+      gateways.simulator.addFaults([
+        { match: { runId: asked.runId }, fault: { kind: 'text', text } },
+      ]);
+      await gateways.gateway().callModel(asked, anOwner());
+      const { input } = repairPrompt(prompt, { text, problems: ['it is no JSON'] });
+      return { ...asked, input, try: asked.try + 1 };
+    }
+
+    it('is sent under its own try, whoever asks again: it is paid once beside the first', async () => {
+      const mending = await broken();
+      for (let owner = 1n; owner <= 3n; owner += 1n)
+        await gateways.gateway().callModel(mending, anOwner(owner));
+      const facts = await billOf(mending.runId);
+      expect(facts.charges).toHaveLength(2);
+      expect(rulesBrokenBy(facts)).toEqual([]);
+    });
+
+    it('is sent under a new try by each owner that finds a broken answer: it is paid twice', async () => {
+      const mending = await broken();
+      await gateways.gateway().callModel(mending, anOwner());
+      await gateways.gateway().callModel({ ...mending, try: mending.try + 1 }, anOwner(2n));
+      expect(rulesBrokenBy(await billOf(mending.runId))).toEqual(['paid_twice']);
+    });
+
+    it('asks the same again instead: nothing is mended, and it is paid twice', async () => {
+      const mending = await broken();
+      await gateways.gateway().callModel({ ...mending, input: prompt.input }, anOwner());
+      expect(rulesBrokenBy(await billOf(mending.runId))).toEqual(['paid_twice']);
+    });
+  });
+
   /** As the api would have it, told by a processor that tells what the ledger says. */
   function spentOn(runId: string, calls: readonly CallFact[]): Facts['spent'][number] {
     const booked = calls.reduce((sum, { cost }) => sum + (cost ?? 0n), 0n);
@@ -459,9 +503,11 @@ describe('a call', () => {
   }
 
   async function billOf(runId: string, limit?: NanoUsd): Promise<Partial<Facts>> {
+    const mended = mendedAnswers(gateways.simulator.spoilt());
     const charges = gateways.simulator.charges().charges.flatMap((charge) => {
       const price = priceOfCharge(charge);
-      return charge.runId === runId ? [{ callId: charge.callId ?? '', runId, price }] : [];
+      const mends = mended.get(charge.responseId) ?? null;
+      return charge.runId === runId ? [{ callId: charge.callId ?? '', runId, price, mends }] : [];
     });
     const { rows } = await gateways.database.query<CallFact>(
       `SELECT call_id::text AS "callId", run_id::text AS "runId", step, item, state, false AS "possibleDuplicate",

@@ -4,6 +4,7 @@ import { uuidOf, type RunId } from '#libs/domain';
 import type { Sql } from '#libs/postgres';
 import type { SimulatorClient } from '../support/simulator-client.js';
 import { headerOf, type SeenRecord } from '../support/topic-watch.js';
+import { mendedAnswers } from './mended-answers.js';
 import { priceOfCharge } from './price-of-charge.js';
 import type {
   AttemptFact,
@@ -19,7 +20,7 @@ import type {
 export interface Sources {
   readonly database: Sql;
   readonly records: readonly SeenRecord[];
-  readonly simulator: Pick<SimulatorClient, 'charges'>;
+  readonly simulator: Pick<SimulatorClient, 'charges' | 'spoilt'>;
   readonly answers: Facts['answers'];
   /** What a receiver outside got. */
   readonly deliveries: Facts['deliveries'];
@@ -28,7 +29,7 @@ export interface Sources {
 
 export async function collectFacts(sources: Sources): Promise<Facts> {
   const { database, records, simulator, answers, deliveries, recoveriesMs } = sources;
-  const [views, executions, attempts, calls, effects, spent, unpublished, charges] =
+  const [views, executions, attempts, calls, effects, spent, unpublished, charges, spoilt] =
     await Promise.all([
       database.query<ViewFact>(VIEWS),
       database.query<ExecutionRow>(EXECUTIONS),
@@ -38,7 +39,9 @@ export async function collectFacts(sources: Sources): Promise<Facts> {
       database.query<SpentFact>(SPENT),
       database.query<{ rows: number }>(UNPUBLISHED),
       simulator.charges(),
+      simulator.spoilt(),
     ]);
+  const mended = mendedAnswers(spoilt);
   return {
     ...{ answers, deliveries, recoveriesMs },
     views: views.rows,
@@ -51,8 +54,9 @@ export async function collectFacts(sources: Sources): Promise<Facts> {
     effects: effects.rows,
     spent: spent.rows,
     charges: charges.map((charge) => {
-      const { callId, runId } = charge;
-      return { callId: callId ?? '', runId: runId ?? '', price: priceOfCharge(charge) };
+      const { callId, runId, responseId } = charge;
+      const mends = mended.get(responseId) ?? null;
+      return { callId: callId ?? '', runId: runId ?? '', price: priceOfCharge(charge), mends };
     }),
     events: records.filter(isOfTheOrder).map(eventOf),
     deadLetters: records.flatMap(({ topic, key }) =>

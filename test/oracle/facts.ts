@@ -81,6 +81,8 @@ export interface ChargeFact {
   readonly runId: string;
   /** In nano-dollars, by the oracle's own price list; null: its response tells no usage. */
   readonly price: bigint | null;
+  /** The call whose answer its request mends: OpenAI spoilt that answer, and was asked the same with it; null: none. */
+  readonly mends: string | null;
 }
 
 /** A message to somebody outside, as the processor has it. */

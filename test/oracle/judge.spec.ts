@@ -13,7 +13,11 @@ const call = {
   ...{ callId: 'c', runId: 'a', step: 0, item: 0, state: 'done', possibleDuplicate: false },
   ...{ reserved: 50n, cost: 30n, lostSendings: 0, usageEstimated: false },
 };
-const charge = { callId: 'c', runId: 'a', price: 30n };
+const charge = { callId: 'c', runId: 'a', price: 30n, mends: null };
+
+/** The answer of `c` was spoilt, and this call mends it. */
+const mending = { ...call, callId: 'd' };
+const mendingCharge = { ...charge, callId: 'd', mends: 'c' };
 
 const effect = {
   ...{ deliveryId: 'd', runId: 'a', step: 1, state: 'done', possibleDuplicate: false },
@@ -90,6 +94,32 @@ const wrong: readonly (readonly [what: string, rule: Rule, change: Partial<Facts
       ],
       charges: [...right.charges, { ...charge, callId: 'd' }],
     },
+  ],
+  [
+    'an answer that is mended twice',
+    'paid_twice',
+    {
+      calls: [call, mending, { ...mending, callId: 'e' }],
+      charges: [charge, mendingCharge, { ...mendingCharge, callId: 'e' }],
+    },
+  ],
+  [
+    'a mended answer that is asked for once more as it was before',
+    'paid_twice',
+    {
+      calls: [call, mending, { ...call, callId: 'e' }],
+      charges: [charge, mendingCharge, { ...charge, callId: 'e' }],
+    },
+  ],
+  [
+    'a call that mends and is charged twice',
+    'paid_twice',
+    { calls: [call, mending], charges: [charge, mendingCharge, mendingCharge] },
+  ],
+  [
+    'a second call that mends the answer of another item',
+    'paid_twice',
+    { calls: [call, mending], charges: [charge, { ...mendingCharge, mends: 'other' }] },
   ],
   ['a charge of which the ledger knows nothing', 'unbooked', { calls: [] }],
   [
@@ -186,6 +216,12 @@ it('finds nothing wrong with a second payment that the step allowed and the ledg
   const spent = [{ runId: 'a', booked: 30n, uncertain: 50n }];
   const charges = [...right.charges, ...right.charges];
   expect(judge({ ...right, calls, charges, spent })).toEqual([]);
+});
+
+it('finds nothing wrong with an answer that was spoilt, and the one call that mends it', () => {
+  const spent = [{ runId: 'a', booked: 60n, uncertain: 0n }];
+  const calls = [mending, call];
+  expect(judge({ ...right, calls, charges: [mendingCharge, charge], spent })).toEqual([]);
 });
 
 it('finds nothing wrong with an answer from a conversation, of which nobody told what it cost', () => {

@@ -2,7 +2,7 @@
  * The oracle: holds facts against the promises. Pure; knows nothing of how Holdfast works inside. Its own negative controls,
  * histories that are wrong on purpose, are in judge.spec.ts and test/faults/weaker-variants.spec.ts.
  */
-import type { EventFact, ExecutionFact, Facts } from './facts.js';
+import type { CallFact, ChargeFact, EventFact, ExecutionFact, Facts } from './facts.js';
 
 /** What is promised, by the name under which a breach of it is reported. */
 export const rules = {
@@ -133,9 +133,23 @@ function paidTwice({ charges, calls }: Facts): Breach[] {
   const paid = calls.filter((c) => byCall.has(c.callId) && !endedBadly.includes(c.state));
   const byItem = Map.groupBy(paid, ({ runId, step, item }) => `${runId}/${step}/${item}`);
   const again = [...byItem].flatMap(([item, of]) =>
-    of.length === 1 ? [] : [breach('paid_twice', item, `paid calls: ${statesOf(of)}`)],
+    of.length === 1 || isMended(of, byCall)
+      ? []
+      : [breach('paid_twice', item, `paid calls: ${statesOf(of)}`)],
   );
   return [...charged, ...again];
+}
+
+/** An answer that was spoilt, and the one call that mends it: both are paid by design, and a third is not. */
+function isMended(
+  calls: readonly CallFact[],
+  charges: ReadonlyMap<string, readonly ChargeFact[]>,
+): boolean {
+  const [one, other, ...more] = calls;
+  if (one === undefined || other === undefined || more.length > 0) return false;
+  const mends = (later: CallFact, earlier: CallFact) =>
+    (charges.get(later.callId) ?? []).every((each) => each.mends === earlier.callId);
+  return mends(other, one) || mends(one, other);
 }
 
 function unbooked({ charges, calls }: Facts): Breach[] {

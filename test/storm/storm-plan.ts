@@ -104,6 +104,11 @@ export function badDay(seed: number): ScriptedFault[] {
     ...line,
     match: { ...line.match, operation: 'retrieve' },
   });
+  /** Of the tenders alone, whose step has a broken answer mended. */
+  const mended = (line: ScriptedFault): ScriptedFault => ({
+    ...line,
+    match: { ...line.match, inputIncludes: 'The supplier shall deliver' },
+  });
   return [
     part(0.02, { kind: 'status', status: 429, headers: { 'retry-after': '1' } }, 1),
     part(0.005, { kind: 'status', status: 429 }, 2),
@@ -118,6 +123,7 @@ export function badDay(seed: number): ScriptedFault[] {
     part(0.001, { kind: 'refusal' }, 11),
     part(0.001, { kind: 'incomplete', reason: 'max_output_tokens' }, 12),
     part(0.001, { kind: 'failed', code: 'server_error' }, 13),
+    mended(part(0.05, { kind: 'text', text: 'The supplier has to deliver.' }, 17)),
     onLookUp(part(0.01, { kind: 'status', status: 500 }, 14)),
     onLookUp(part(0.005, { kind: 'broken_json' }, 15)),
   ];

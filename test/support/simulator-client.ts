@@ -1,6 +1,6 @@
 /** The simulator's control routes: what it shall do wrong, what it was asked, and what OpenAI would have billed. */
 import { uuidOf, type RunId } from '#libs/domain';
-import type { Charges } from '../../dev/simulator/accepted-work.js';
+import type { Charges, Exchange } from '../../dev/simulator/accepted-work.js';
 import type { ScriptedFault } from '../../dev/simulator/faults.js';
 import type { LoggedRequest } from '../../dev/simulator/responses-api.js';
 import type { LimitOrder } from '../../dev/simulator/rate-limits.js';
@@ -24,6 +24,11 @@ export class SimulatorClient {
 
   async charges(): Promise<Charges['charges']> {
     return ((await this.send('charges')) as Charges).charges;
+  }
+
+  /** Questions and answers of runs that were given an answer that the script dictated. */
+  async spoilt(): Promise<readonly Exchange[]> {
+    return (await this.send('spoilt')) as readonly Exchange[];
   }
 
   /** How often each model call of a run was charged, by call id. */
