@@ -14,6 +14,7 @@ import {
   type ModelCallRequest,
   OpenAiGateway,
   type OutagePolicy,
+  type PoolLimits,
   type PriceSettings,
   type TellOutage,
   type WebhookOptions,
@@ -53,6 +54,7 @@ export interface GatewayChanges {
   readonly baseUrl?: string;
   readonly webhooks?: WebhookOptions;
   readonly accounts?: Pick<GatewayOptions, 'lacks' | 'accounts' | 'routes'>;
+  readonly limits?: readonly PoolLimits[];
   readonly dayBudgets?: DayBudgets;
   readonly prices?: PriceSettings;
   readonly outages?: Partial<OutagePolicy>;

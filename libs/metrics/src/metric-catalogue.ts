@@ -337,7 +337,11 @@ export const metricCatalogue = {
   holdfast_limit_wait_seconds: {
     type: 'histogram',
     apps: PROCESSOR,
-    labels: { pool, outcome: '`entered`, `parked` (for long), `aborted`' },
+    labels: {
+      pool,
+      outcome:
+        '`entered`, `entered_elsewhere` (another account took it), `parked` (for long), `aborted`',
+    },
     meaning: 'How long calls waited that could not go at once.',
     whenItMoves: 'Runs are slow because of the limit, and not of the model.',
     buckets: LONG_SECONDS,

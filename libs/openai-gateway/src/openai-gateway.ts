@@ -134,9 +134,10 @@ export class OpenAiGateway {
 
   /** What a claim may count on, so that no run holds a slot only to wait. */
   rooms(): readonly Room[] {
-    const pools = this.#limits.rooms();
-    if (!this.#accounts.hasSeveral) return pools;
-    return limitsOver(this.#routes(), (account) => this.#outages.room(account), pools);
+    if (!this.#accounts.hasSeveral) return this.#limits.rooms();
+    const routes = this.#routes();
+    this.#limits.know(routes);
+    return limitsOver(routes, (account) => this.#outages.room(account), this.#limits.rooms());
   }
 
   /** Calls of this process that wait for their turn, and that are on their way, by model pool. */

@@ -52,9 +52,14 @@ export class Accounts {
 
   /** Null: there is no other after it. */
   after(model: string, name: string): Account | null {
-    const route = this.#routeOf(model);
-    const next = route.includes(name) ? route[route.indexOf(name) + 1] : undefined;
+    const [next] = this.later(model, name);
     return next === undefined ? null : this.of(next);
+  }
+
+  /** All that come after it, in their order. */
+  later(model: string, name: string): readonly string[] {
+    const route = this.#routeOf(model);
+    return route.includes(name) ? route.slice(route.indexOf(name) + 1) : [];
   }
 
   /** What is wrong with any of them; whether one answers. */

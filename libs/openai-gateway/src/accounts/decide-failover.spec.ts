@@ -1,5 +1,11 @@
 import { failureClasses } from '#libs/domain';
-import { LONG_WAIT_MS, mayFailOver, mayGoElsewhere } from './decide-failover.js';
+import {
+  LONG_WAIT_MS,
+  mayFailOver,
+  mayGoElsewhere,
+  mayLeaveQueue,
+  QUEUE_WAIT_MS,
+} from './decide-failover.js';
 
 const failed = (failureClass: (typeof failureClasses)[number], changes = {}) => ({
   ...{ class: failureClass, paid: 'no' as const, retryAfterMs: null, ...changes },
@@ -23,6 +29,11 @@ it('goes there where it may not leave for long, not where it has to wait a littl
   expect(goes('throttled', 1_000 + LONG_WAIT_MS)).toBe(true);
   expect([goes('throttled', LONG_WAIT_MS), goes('throttled', null)]).toEqual([false, false]);
   expect(mayGoElsewhere({ kind: 'aborted' }, 0)).toBe(false);
+});
+
+it('leaves the queue for another account after a second, and not before', () => {
+  expect([mayLeaveQueue(0), mayLeaveQueue(QUEUE_WAIT_MS - 1)]).toEqual([false, false]);
+  expect([mayLeaveQueue(QUEUE_WAIT_MS), QUEUE_WAIT_MS]).toEqual([true, 1_000]);
 });
 
 it.each(['maybe', 'yes'] as const)('never goes there where it was paid: %s', (paid) => {

@@ -1,4 +1,5 @@
-/** A call goes on with the next account of its model's route: its own one has turned it away, or takes no calls now. */
+/** A call goes on with another account of its model's route: its own one has turned it away, takes no calls now, or lets it wait. */
+import type { Account } from '../accounts/accounts.js';
 import type { CallFailure } from '../model-call.js';
 import type { CallAtHand } from './call-at-hand.js';
 
@@ -12,14 +13,22 @@ export async function rerouteCall(
   refused: CallFailure | null,
   anchor: string | null,
 ): Promise<boolean> {
-  const { callId, request, owner, account, parts } = call;
-  const next = parts.accounts.after(request.model, account.name);
-  if (next === null) return false;
-  const mode = call.modeWith(next);
-  const rerouting = { callId, fence: owner.fence, account: next.name, mode };
+  const next = call.parts.accounts.after(call.request.model, call.account.name);
+  return next !== null && moveCall(call, next, refused, anchor);
+}
+
+/** False: it is no longer ours to send. */
+export async function moveCall(
+  call: CallAtHand,
+  to: Account,
+  refused: CallFailure | null,
+  anchor: string | null,
+): Promise<boolean> {
+  const { callId, owner, parts } = call;
+  const rerouting = { callId, fence: owner.fence, account: to.name, mode: call.modeWith(to) };
   if (!(await parts.ledger.reroute(rerouting))) return false;
   if (refused !== null) parts.passage.refused(refused);
   call.anchors.remove(anchor);
-  call.goWith(next);
+  call.goWith(to);
   return true;
 }

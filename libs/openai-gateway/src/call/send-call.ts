@@ -18,7 +18,7 @@ import { pause } from '../openai/follow-response.js';
 import { readResponse } from '../openai/read-response.js';
 import { lookAgain, type CallAtHand, type Step } from './call-at-hand.js';
 import { acceptCall, settleCall } from './follow-call.js';
-import { rerouteCall } from './reroute-call.js';
+import { moveCall, rerouteCall } from './reroute-call.js';
 
 /** What Node's timers can count. */
 const maxTimerMs = 2_147_483_647;
@@ -30,11 +30,18 @@ export async function sendCall(
   before: string | null,
 ): Promise<Step> {
   const { owner, parts, anchors } = call;
-  const { passage, timing } = parts;
+  const { passage, timing, accounts } = parts;
   if (wanted.from === 'unknown')
     await pause(timing.resendPauseMs * (wanted.attempt - 1) * (1 + Math.random()), owner.signal);
-  const shut = await passage.enter(owner.signal);
-  const goesOn = shut !== null && wanted.from === 'planned' && mayGoElsewhere(shut, Date.now());
+  const isFirst = wanted.from === 'planned'; // one that may have been taken stays with its account
+  const others = isFirst ? accounts.later(call.request.model, call.account.name) : [];
+  const shut = await passage.enter(owner.signal, others);
+  if (shut?.kind === 'moved') {
+    const isMoved = await moveCall(call, accounts.of(shut.account), null, before);
+    if (!isMoved) passage.moveTo(call.account.name);
+    return lookAgain;
+  }
+  const goesOn = shut !== null && isFirst && mayGoElsewhere(shut, Date.now());
   if (goesOn && (await rerouteCall(call, null, before))) return lookAgain;
   const reason = call.reasonNotToSend() ?? shut;
   if (reason !== null) return reason;

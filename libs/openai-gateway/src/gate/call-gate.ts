@@ -32,12 +32,24 @@ export interface GateCall {
 export interface CallGate {
   /** At once or not at all. */
   tryEnter(call: GateCall): CallPass | null;
-  /** Waits for its turn for as long as waiting in the process makes sense. */
-  enter(call: GateCall, signal: AbortSignal): Promise<Entrance>;
+  /** Waits for its turn for as long as waiting in the process makes sense, or until another account takes it first. */
+  enter(call: GateCall, signal: AbortSignal, overflow?: Overflow): Promise<Entrance>;
+}
+
+/** The other accounts of a call's route, for one that has to wait for long. */
+export interface Overflow {
+  /** At once or not at all. */
+  tryEnter(): Elsewhere | null;
+}
+
+export interface Elsewhere {
+  readonly account: string;
+  readonly pass: CallPass;
 }
 
 export type Entrance =
   | { readonly kind: 'entered'; readonly pass: CallPass }
+  | ({ readonly kind: 'entered_elsewhere' } & Elsewhere)
   | ({ readonly kind: 'parked' } & ParkedCall)
   | { readonly kind: 'aborted' };
 

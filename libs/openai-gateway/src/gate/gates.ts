@@ -1,5 +1,5 @@
 /** Several gates, one behind the other: a call enters all of them or none. */
-import type { CallGate, CallPass, Entrance, GateCall } from './call-gate.js';
+import type { CallGate, CallPass, Entrance, GateCall, Overflow } from './call-gate.js';
 
 export class Gates implements CallGate {
   /** @param gates in the order in which they are entered; the one that may wait longest comes last */
@@ -15,10 +15,10 @@ export class Gates implements CallGate {
     return allOf(passes);
   }
 
-  async enter(call: GateCall, signal: AbortSignal): Promise<Entrance> {
+  async enter(call: GateCall, signal: AbortSignal, overflow?: Overflow): Promise<Entrance> {
     const passes: CallPass[] = [];
     for (const gate of this.gates) {
-      const entrance = await gate.enter(call, signal).catch((error: unknown) => {
+      const entrance = await gate.enter(call, signal, overflow).catch((error: unknown) => {
         turnBack(passes, null); // (D1)
         throw error;
       });

@@ -1,7 +1,12 @@
 /** One call on its way through the gate, over all its sendings (D1). */
 import type { CallFailure, ModelCallOutcome } from '../model-call.js';
 import type { Exchange } from '../openai/exchange.js';
-import type { CallGate, CallPass, Entrance, GateCall, PassEnd } from './call-gate.js';
+import type { CallGate, CallPass, Elsewhere, Entrance, GateCall, PassEnd } from './call-gate.js';
+
+export type NoEntrance =
+  | Exclude<Entrance, { kind: 'entered' | 'entered_elsewhere' }>
+  /** This account takes it, once the ledger says so too: until then nothing may leave. */
+  | { readonly kind: 'moved'; readonly account: string };
 
 export class Passage {
   #pass: CallPass | null = null;
@@ -19,13 +24,28 @@ export class Passage {
     return this.#pass !== null;
   }
 
-  /** Null: the next sending may leave. */
-  async enter(signal: AbortSignal): Promise<Exclude<Entrance, { kind: 'entered' }> | null> {
+  /**
+   * Null: the next sending may leave.
+   * @param others accounts that the call may go to instead, in their order, where it has to wait for long
+   */
+  async enter(signal: AbortSignal, others: readonly string[]): Promise<NoEntrance | null> {
     if (this.tryEnter()) return null;
-    const entrance = await this.gate.enter(this.call, signal);
-    if (entrance.kind !== 'entered') return entrance;
-    this.#pass = entrance.pass;
-    return null;
+    const elsewhere = { tryEnter: () => this.#tryElsewhere(others) };
+    const overflow = others.length === 0 ? undefined : elsewhere;
+    const entrance = await this.gate.enter(this.call, signal, overflow);
+    switch (entrance.kind) {
+      case 'entered':
+        this.#pass = entrance.pass;
+        return null;
+      case 'entered_elsewhere':
+        return this.#wentTo(entrance);
+      case 'parked': {
+        const taken = overflow?.tryEnter() ?? null;
+        return taken === null ? entrance : this.#wentTo(taken);
+      }
+      case 'aborted':
+        return entrance;
+    }
   }
 
   /** The next sending goes with this account. */
@@ -55,6 +75,21 @@ export class Passage {
   /** Null: it could not be carried through. */
   leave(outcome: ModelCallOutcome | null): void {
     this.#leave(outcome === null ? { kind: 'left' } : endOf(outcome));
+  }
+
+  #tryElsewhere(others: readonly string[]): Elsewhere | null {
+    for (const account of others) {
+      const pass = this.gate.tryEnter({ ...this.call, account });
+      if (pass !== null) return { account, pass };
+    }
+    return null;
+  }
+
+  /** The pass is there, and the call is still with the account before in the ledger. */
+  #wentTo({ account, pass }: Elsewhere): NoEntrance {
+    this.#pass = pass;
+    this.call = { ...this.call, account };
+    return { kind: 'moved', account };
   }
 
   /** What became of the sending before is not known, and it is to be sent again. */

@@ -1,5 +1,5 @@
 /** The fleet's limits as a gate: a call enters when its model pool has room for it, over all processes and fairly over tenants. */
-import type { CallGate, CallPass, Entrance, GateCall } from '../gate/call-gate.js';
+import type { CallGate, CallPass, Entrance, GateCall, Overflow } from '../gate/call-gate.js';
 import { LimitedPool, type PoolParts, type Room } from './limited-pool.js';
 import { poolOf, type PoolLimits } from './pool-limits.js';
 
@@ -26,8 +26,15 @@ export class FleetLimits implements CallGate {
     return this.#poolOf(call).tryEnter(call);
   }
 
-  enter(call: GateCall, signal: AbortSignal): Promise<Entrance> {
-    return this.#poolOf(call).enter(call, signal);
+  enter(call: GateCall, signal: AbortSignal, overflow?: Overflow): Promise<Entrance> {
+    return this.#poolOf(call).enter(call, signal, overflow);
+  }
+
+  /** Has a pool for every account of these routes, called before or not: what they can take is counted on. */
+  know(routes: ReadonlyMap<string, readonly string[]>): void {
+    for (const [model, route] of routes)
+      for (const account of route)
+        this.#poolFor(poolOf(this.limits, { account, model, tier: 'default' }));
   }
 
   /** For claims: what each pool that is set, or was used, can take. */

@@ -7,12 +7,13 @@
  * (L3) An unused share goes back as soon as nobody asks for it any more.
  * (L4) What OpenAI has asked holds here at once (share-in-hand.ts), and for the fleet with the next ask.
  * (L5) Every wait has an end: the owner's signal, a limit that will not be free for long, five minutes.
+ * (L6) Where a call may go elsewhere, the one whose turn it is does so after a second, if it is taken there at once.
  */
 import { performance } from 'node:perf_hooks';
 import type { Metrics } from '#libs/metrics';
 import type { Sql } from '#libs/postgres';
 import type { FieldLog } from '#libs/process';
-import type { CallPass, Entrance, GateCall, PassEnd } from '../gate/call-gate.js';
+import type { CallPass, Entrance, GateCall, Overflow, PassEnd } from '../gate/call-gate.js';
 import type { CallFailure } from '../model-call.js';
 import type { Exchange } from '../openai/exchange.js';
 import { AskTimer } from './ask-timer.js';
@@ -56,6 +57,8 @@ const LONG_HOLD_MS = 30_000;
 /** A limit per minute is full again in less; a limit per day may not be. */
 const LONG_REFILL_MS = 90_000;
 const LONGEST_WAIT_MS = 300_000;
+/** Between looks at what other accounts take. */
+const LOOK_ELSEWHERE_MS = 250;
 
 export class LimitedPool {
   readonly #waiting = new WaitingCalls();
@@ -69,6 +72,7 @@ export class LimitedPool {
   readonly #inUseBy = new Map<string, number>();
   #isUrgent = false;
   #closed = false;
+  #look: NodeJS.Timeout | undefined;
   readonly #models = new Set<string>();
 
   constructor(
@@ -96,10 +100,10 @@ export class LimitedPool {
     return null;
   }
 
-  enter(call: GateCall, signal: AbortSignal): Promise<Entrance> {
+  enter(call: GateCall, signal: AbortSignal, overflow?: Overflow): Promise<Entrance> {
     const pass = this.tryEnter(call);
     if (pass !== null) return Promise.resolve({ kind: 'entered', pass });
-    return this.#wait(call, signal);
+    return this.#wait(call, signal, overflow);
   }
 
   room(): Room {
@@ -120,16 +124,21 @@ export class LimitedPool {
   /** Gives everything back. Whoever still waits is parked. */
   async close(): Promise<void> {
     this.#closed = true;
+    clearTimeout(this.#look);
     this.#waiting.park(0);
     await this.#asks.stop();
     if (this.#share.slots > 0) await this.#ask();
   }
 
-  async #wait(call: GateCall, signal: AbortSignal): Promise<Entrance> {
+  async #wait(
+    call: GateCall,
+    signal: AbortSignal,
+    overflow: Overflow | undefined,
+  ): Promise<Entrance> {
     if (this.#closed) return parkedFor(0);
     if (signal.aborted) return { kind: 'aborted' };
     const sinceMs = performance.now();
-    const entrance = this.#waiting.wait(call, signal, () => this.#pump());
+    const entrance = this.#waiting.wait(call, signal, overflow, () => this.#pump());
     this.#demand.cameBack(this.#share.needOf(call));
     this.#parkHeld();
     this.#pump();
@@ -141,9 +150,24 @@ export class LimitedPool {
 
   /** Lets go who may, in the queue's order. */
   #pump(): void {
-    for (let next; (next = this.#waiting.head) !== undefined && this.#fits(next);)
-      this.#waiting.letGo({ kind: 'entered', pass: this.#take(next) });
+    for (let next; (next = this.#waiting.head) !== undefined;) {
+      if (this.#fits(next)) this.#waiting.letGo({ kind: 'entered', pass: this.#take(next) });
+      else if (!this.#sendElsewhere()) break;
+    }
     if (this.#waiting.size > 0) this.#asks.within(this.#untilHeadMs());
+    if (this.#waiting.hasOverflow)
+      this.#look ??= setTimeout(() => {
+        this.#look = undefined;
+        this.#pump();
+      }, LOOK_ELSEWHERE_MS);
+  }
+
+  /** (L6) */
+  #sendElsewhere(): boolean {
+    const elsewhere = this.#closed ? null : this.#waiting.headElsewhere(performance.now());
+    if (elsewhere === null) return false;
+    this.#waiting.letGo({ kind: 'entered_elsewhere', ...elsewhere });
+    return true;
   }
 
   #fits(call: GateCall): boolean {

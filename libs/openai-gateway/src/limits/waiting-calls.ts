@@ -1,6 +1,7 @@
 /** The calls of one pool that wait for their turn, in fair order. */
 import { performance } from 'node:perf_hooks';
-import type { Entrance, GateCall } from '../gate/call-gate.js';
+import { mayLeaveQueue } from '../accounts/decide-failover.js';
+import type { CallPass, Elsewhere, Entrance, GateCall, Overflow } from '../gate/call-gate.js';
 import type { ParkedCall } from '../model-call.js';
 import { FairQueue, type Queued } from './fair-queue.js';
 import { reservationOf } from './share.js';
@@ -10,6 +11,7 @@ const THROTTLED = 'the AI service allows us no more work just now';
 interface Waiting extends Queued {
   readonly call: GateCall;
   readonly sinceMs: number;
+  readonly overflow: Overflow | undefined;
   readonly resolve: (entrance: Entrance) => void;
 }
 
@@ -30,12 +32,30 @@ export class WaitingCalls {
     return this.#queue.peek()?.call;
   }
 
+  /** Somewhere else may be asked for the one whose turn it is. */
+  get hasOverflow(): boolean {
+    return this.#queue.peek()?.overflow !== undefined;
+  }
+
+  /** Of the head alone, so that the fair order holds over all accounts: another one takes it, where it has waited for long. */
+  headElsewhere(nowMs: number): Elsewhere | null {
+    const head = this.#queue.peek();
+    if (head === undefined || !mayLeaveQueue(nowMs - head.sinceMs)) return null;
+    return head.overflow?.tryEnter() ?? null;
+  }
+
   /** @param onAborted its owner stopped waiting; it is no longer here */
-  async wait(call: GateCall, signal: AbortSignal, onAborted: () => void): Promise<Entrance> {
+  async wait(
+    call: GateCall,
+    signal: AbortSignal,
+    overflow: Overflow | undefined,
+    onAborted: () => void,
+  ): Promise<Entrance> {
     const { promise, resolve } = Promise.withResolvers<Entrance>();
     const { tenant, priority, weight = 1 } = call;
     const cost = reservationOf(call);
-    const waiting = { call, tenant, priority, weight, cost, sinceMs: performance.now(), resolve };
+    const sinceMs = performance.now();
+    const waiting = { call, tenant, priority, weight, cost, sinceMs, overflow, resolve };
     const onAbort = () => {
       if (this.#queue.remove(waiting)) resolve({ kind: 'aborted' });
       onAborted();
@@ -50,7 +70,7 @@ export class WaitingCalls {
   }
 
   /** The head goes. */
-  letGo(entrance: Extract<Entrance, { kind: 'entered' }>): void {
+  letGo(entrance: Extract<Entrance, { readonly pass: CallPass }>): void {
     this.#queue.shift()?.resolve(entrance);
   }
 

@@ -18,31 +18,52 @@ it('a model goes on with any account of its route that is open', () => {
   expect(roomWith('default', 'third')).toBe(2);
 });
 
-describe('the limits of a model are those of the account that has its calls now', () => {
-  const pool = (account: string, heldForMs = 0) => {
-    return { account, models: ['m'], heldForMs, calls: 1, runs: 1 };
+describe('the limits of a model are those of the accounts that have its calls now, together', () => {
+  const pool = (account: string, heldForMs = 0, models = ['m'], calls = 1) => {
+    return { account, models, heldForMs, calls, runs: calls + 1 };
   };
   const limitsWith = (route: string[], ...pools: ReturnType<typeof pool>[]) =>
-    limitsOver(new Map([['m', route]]), roomOf, pools).map(({ account }) => account);
+    limitsOver(new Map([['m', route]]), roomOf, pools);
+  const accountsWith = (...args: Parameters<typeof limitsWith>) =>
+    limitsWith(...args).map(({ account }) => account);
 
-  it('the first of its route, whatever the others have left', () => {
-    expect(limitsWith(['second', 'third'], pool('third'), pool('second'))).toEqual(['second']);
+  it('are the sum over those of its route, in whatever order they were made', () => {
+    const pools = [pool('third', 0, ['m'], 4), pool('second', 0, ['m'], 2), pool('other')];
+    expect(limitsWith(['second', 'third'], ...pools)).toEqual([
+      { account: 'second', models: ['m'], heldForMs: 0, calls: 6, runs: 8 },
+    ]);
   });
 
-  it('the next one where the first is shut, or held for long', () => {
-    const both = [pool('second'), pool('default')];
-    expect(limitsWith(['default', 'second'], ...both)).toEqual(['second']);
+  it('are of those alone that are neither shut nor held for long', () => {
+    expect(accountsWith(['default', 'second'], pool('second'), pool('default'))).toEqual([
+      'second',
+    ]);
     const held = (ms: number) => limitsWith(['second', 'third'], pool('second', ms), pool('third'));
-    expect([held(LONG_WAIT_MS - 1), held(LONG_WAIT_MS)]).toEqual([['second'], ['third']]);
+    expect(held(LONG_WAIT_MS)).toMatchObject([{ account: 'third', calls: 1 }]);
+    expect(held(LONG_WAIT_MS - 1)).toMatchObject([{ account: 'third', heldForMs: 0, calls: 1 }]);
+    const all = [pool('second', 500), pool('third', 200)];
+    expect(limitsWith(['second', 'third'], ...all)).toMatchObject([{ heldForMs: 200 }]);
   });
 
-  it('the last one where none takes any: nothing goes on from there', () => {
+  it('are those of the last one where none takes any: nothing goes on from there', () => {
     const held = [pool('second', LONG_WAIT_MS), pool('third', LONG_WAIT_MS)];
-    expect(limitsWith(['second', 'third'], ...held)).toEqual(['third']);
+    expect(accountsWith(['second', 'third'], ...held)).toEqual(['third']);
   });
 
-  it('all tiers of it, and of a model that is not routed those of the account without a name', () => {
-    expect(limitsWith(['second'], pool('second'), pool('second'))).toHaveLength(2);
+  it('are counted once for models that share their pools', () => {
+    const models = ['m', 'n'];
+    const routes = new Map(models.map((model) => [model, ['second', 'third']]));
+    const pools = [pool('second', 0, models, 2), pool('third', 0, models, 3)];
+    expect(limitsOver(routes, roomOf, pools)).toMatchObject([{ models, calls: 5 }]);
+  });
+
+  it('are of one account all its tiers, of several the roomiest of each', () => {
+    expect(accountsWith(['second'], pool('second'), pool('second'))).toHaveLength(2);
+    const tiers = [pool('second', 0, ['m'], 1), pool('second', 0, ['m'], 9), pool('third')];
+    expect(limitsWith(['second', 'third'], ...tiers)).toMatchObject([{ calls: 10 }]);
+  });
+
+  it('are, of a model that is not routed, those of the account without a name', () => {
     const unrouted = limitsOver(new Map(), () => open, [pool('second'), pool('default')]);
     expect(unrouted.map(({ account }) => account)).toEqual(['default']);
   });

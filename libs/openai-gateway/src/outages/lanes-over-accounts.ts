@@ -31,7 +31,10 @@ export function waitedForOver(
   });
 }
 
-/** Of each model the limits of the account that has its calls now: the first that is neither shut nor held for long; else the last. */
+/**
+ * Of each model what the accounts together take that have its calls now: those that are neither shut nor held for long; where all are,
+ * the last of its route. Models with the same pools are counted together.
+ */
 export function limitsOver(
   routes: ModelRoutes,
   roomOf: (account: string) => LaneRoom,
@@ -43,15 +46,43 @@ export function limitsOver(
     const held = poolsOf(account, model).filter(({ heldForMs }) => heldForMs >= LONG_WAIT_MS);
     return held.length === 0 && roomIn(roomOf(account), model) > 0;
   };
-  const takerOf = (model: string) => {
+  const takersOf = (model: string) => {
     const route = routes.get(model) ?? [DEFAULT_ACCOUNT];
-    return route.find((account) => takes(account, model)) ?? route.at(-1);
+    const takers = route.filter((account) => takes(account, model));
+    return takers.length > 0 ? takers : route.slice(-1);
   };
-  return pools.flatMap((pool) => {
-    const models = pool.models.filter((model) => takerOf(model) === pool.account);
-    return models.length === 0 ? [] : [{ ...pool, models }];
+  const models = [...new Set(pools.flatMap((pool) => pool.models))];
+  const shared = models.map((model) => {
+    const byAccount = takersOf(model).map((account) => poolsOf(account, model));
+    return { model, byAccount: byAccount.filter((own) => own.length > 0) };
+  });
+  const places = (byAccount: readonly (readonly Room[])[]) =>
+    byAccount.map((own) => own.map((pool) => pools.indexOf(pool)).join(' ')).join(', ');
+  return [...Map.groupBy(shared, ({ byAccount }) => places(byAccount)).values()].flatMap((same) => {
+    const { byAccount } = same[0]!;
+    return summedUp(byAccount).map((room) => ({ ...room, models: same.map(({ model }) => model) }));
   });
 }
+
+/** One account: all its tiers. Several: the roomiest tier of each, and of those that are held for a while only where all are. */
+function summedUp(byAccount: readonly (readonly Room[])[]): readonly Room[] {
+  const [only, ...more] = byAccount;
+  if (only === undefined || more.length === 0) return only ?? [];
+  const roomiest = byAccount.map((own) => own.toSorted(byRoom)[0]!);
+  const open = roomiest.filter(({ heldForMs }) => heldForMs === 0);
+  const [first, ...others] = open.length > 0 ? open : roomiest;
+  return [others.reduce(plus, first!)];
+}
+
+const byRoom = (one: Room, other: Room): number =>
+  Number(one.heldForMs > 0) - Number(other.heldForMs > 0) || (one.calls < other.calls ? 1 : -1);
+
+const plus = (one: Room, other: Room): Room => ({
+  ...one,
+  heldForMs: Math.min(one.heldForMs, other.heldForMs),
+  calls: one.calls + other.calls,
+  runs: one.runs + other.runs,
+});
 
 const roomIn = ({ inAll, byModel }: LaneRoom, model: string): number =>
   Math.min(inAll ?? Infinity, byModel.get(model) ?? Infinity);
