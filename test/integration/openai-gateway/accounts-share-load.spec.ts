@@ -155,3 +155,26 @@ it('claims count on what the accounts take together', () => {
   expect([few?.length, more?.length]).toEqual([1, 1]);
   expect(more![0]!.runs - few![0]!.runs).toBe(39);
 });
+
+it.each([
+  ['waits there for a second, and goes to the next', 20_000, 1_000],
+  ['for long goes to the next at once, and is not parked', 45_000, 0],
+])(
+  'a call whose account is held %s',
+  async (_, retryAfterMs, atLeastMs) => {
+    const gateway = processor({ own: 8, spare: 8 });
+    const held = aRequest({ runId: randomUUID() });
+    const headers = { 'retry-after-ms': String(retryAfterMs) };
+    const fault = { kind: 'status', status: 429, code: 'rate_limit_exceeded', headers } as const;
+    fixture.simulator.addFaults([{ match: { runId: held.runId }, fault }]);
+    expect(await gateway.callModel(held, anOwner())).toMatchObject({ kind: 'failed' });
+    const waiting = aCallOf(20);
+    const startedAtMs = performance.now();
+    expect(await gateway.callModel(waiting, anOwner())).toMatchObject({ kind: 'completed' });
+    const tookMs = performance.now() - startedAtMs;
+    expect(await accountOf(waiting)).toBe('spare');
+    expect(tookMs).toBeGreaterThanOrEqual(atLeastMs);
+    expect(tookMs).toBeLessThan(retryAfterMs - 5_000);
+  },
+  60_000,
+);

@@ -310,6 +310,7 @@ describe('it is not told', () => {
 
 it('a webhook whose call was found makes the run due with its own settling', async () => {
   const { runId, callId } = await endedRun();
+  await fixture.sql(`UPDATE processor.unsettled_runs SET due_at = now() + interval '1 h'`); // by itself
   const webhooks = new WebhooksStore(fixture.database, TAKEN_MS);
   const gateway = {
     lookUp: async () => {

@@ -1,4 +1,5 @@
 /** One call on its way through the gate, over all its sendings (D1). */
+import { QUEUE_WAIT_MS } from '../accounts/decide-failover.js';
 import type { CallFailure, ModelCallOutcome } from '../model-call.js';
 import type { Exchange } from '../openai/exchange.js';
 import type { CallGate, CallPass, Elsewhere, Entrance, GateCall, PassEnd } from './call-gate.js';
@@ -40,7 +41,7 @@ export class Passage {
       case 'entered_elsewhere':
         return this.#wentTo(entrance);
       case 'parked': {
-        const taken = overflow?.tryEnter() ?? null;
+        const taken = await this.#enterElsewhere(others, signal);
         return taken === null ? entrance : this.#wentTo(taken);
       }
       case 'aborted':
@@ -81,6 +82,16 @@ export class Passage {
     for (const account of others) {
       const pass = this.gate.tryEnter({ ...this.call, account });
       if (pass !== null) return { account, pass };
+    }
+    return null;
+  }
+
+  /** Waits a moment with each: an account that is idle has no share of its limits in hand, and asks for one. */
+  async #enterElsewhere(others: readonly string[], signal: AbortSignal): Promise<Elsewhere | null> {
+    for (const account of others) {
+      const moment = AbortSignal.any([signal, AbortSignal.timeout(QUEUE_WAIT_MS)]);
+      const entrance = await this.gate.enter({ ...this.call, account }, moment);
+      if (entrance.kind === 'entered') return { account, pass: entrance.pass };
     }
     return null;
   }
