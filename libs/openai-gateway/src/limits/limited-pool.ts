@@ -57,8 +57,6 @@ const LONG_HOLD_MS = 30_000;
 /** A limit per minute is full again in less; a limit per day may not be. */
 const LONG_REFILL_MS = 90_000;
 const LONGEST_WAIT_MS = 300_000;
-/** Between looks at what other accounts take. */
-const LOOK_ELSEWHERE_MS = 250;
 
 export class LimitedPool {
   readonly #waiting = new WaitingCalls();
@@ -72,7 +70,6 @@ export class LimitedPool {
   readonly #inUseBy = new Map<string, number>();
   #isUrgent = false;
   #closed = false;
-  #look: NodeJS.Timeout | undefined;
   readonly #models = new Set<string>();
 
   constructor(
@@ -124,7 +121,6 @@ export class LimitedPool {
   /** Gives everything back. Whoever still waits is parked. */
   async close(): Promise<void> {
     this.#closed = true;
-    clearTimeout(this.#look);
     this.#waiting.park(0);
     await this.#asks.stop();
     if (this.#share.slots > 0) await this.#ask();
@@ -155,11 +151,6 @@ export class LimitedPool {
       else if (!this.#sendElsewhere()) break;
     }
     if (this.#waiting.size > 0) this.#asks.within(this.#untilHeadMs());
-    if (this.#waiting.hasOverflow)
-      this.#look ??= setTimeout(() => {
-        this.#look = undefined;
-        this.#pump();
-      }, LOOK_ELSEWHERE_MS);
   }
 
   /** (L6) */

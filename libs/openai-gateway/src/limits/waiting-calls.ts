@@ -32,11 +32,6 @@ export class WaitingCalls {
     return this.#queue.peek()?.call;
   }
 
-  /** Somewhere else may be asked for the one whose turn it is. */
-  get hasOverflow(): boolean {
-    return this.#queue.peek()?.overflow !== undefined;
-  }
-
   /** Of the head alone, so that the fair order holds over all accounts: another one takes it, where it has waited for long. */
   headElsewhere(nowMs: number): Elsewhere | null {
     const head = this.#queue.peek();
