@@ -3,7 +3,7 @@
  * account may well take: never where the outcome is unknown, or where it may have been paid.
  */
 import type { FailureClass } from '#libs/domain';
-import type { NoEntrance } from '../gate/passage.js';
+import type { NoEntrance } from '../gate/call-gate.js';
 import type { CallFailure } from '../model-call.js';
 
 /** After a refusal shorter waits are waited with the account that asked for them, unless another one takes the call at once. */

@@ -53,6 +53,12 @@ export type Entrance =
   | ({ readonly kind: 'parked' } & ParkedCall)
   | { readonly kind: 'aborted' };
 
+/** A call may not leave as it stands. */
+export type NoEntrance =
+  | Exclude<Entrance, { kind: 'entered' | 'entered_elsewhere' }>
+  /** This account takes it, once the ledger says so too: until then nothing may leave. */
+  | { readonly kind: 'moved'; readonly account: string };
+
 export interface CallPass {
   /** OpenAI's answer to the POST, or that none came. */
   answered(exchange: Exchange): void;

@@ -2,12 +2,7 @@
 import { QUEUE_WAIT_MS } from '../accounts/decide-failover.js';
 import type { CallFailure, ModelCallOutcome } from '../model-call.js';
 import type { Exchange } from '../openai/exchange.js';
-import type { CallGate, CallPass, Elsewhere, Entrance, GateCall, PassEnd } from './call-gate.js';
-
-export type NoEntrance =
-  | Exclude<Entrance, { kind: 'entered' | 'entered_elsewhere' }>
-  /** This account takes it, once the ledger says so too: until then nothing may leave. */
-  | { readonly kind: 'moved'; readonly account: string };
+import type { CallGate, CallPass, Elsewhere, GateCall, NoEntrance, PassEnd } from './call-gate.js';
 
 export class Passage {
   #pass: CallPass | null = null;
